@@ -1,0 +1,1 @@
+"""The spoke daemon: assignment in, report out."""
