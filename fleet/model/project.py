@@ -1,0 +1,51 @@
+"""An AppProject: what the Applications in it may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fleet.codec.jsontypes import JsonObject
+from fleet.errors import Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindRule:
+    """A group and kind pattern (filepath.Match), optionally a name pattern."""
+
+    group: str
+    kind: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationRule:
+    server: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppProject:
+    """Argo CD's AppProject, as far as rules over sources, destinations and kinds go."""
+
+    name: str
+    namespace: str = "argocd"
+    source_repos: tuple[str, ...] = ()
+    destinations: tuple[DestinationRule, ...] = ()
+    cluster_kinds: tuple[KindRule, ...] = ()
+    """clusterResourceWhitelist: empty means no cluster-scoped object."""
+    cluster_kinds_denied: tuple[KindRule, ...] = ()
+    namespace_kinds: tuple[KindRule, ...] | None = None
+    """namespaceResourceWhitelist: None means all, empty means none."""
+    namespace_kinds_denied: tuple[KindRule, ...] = ()
+    document: JsonObject = field(default_factory=dict)
+    where: Where = field(default_factory=Where)
+
+
+DEFAULT_PROJECT = AppProject(
+    name="default",
+    source_repos=("*",),
+    destinations=(DestinationRule(server="*", name="*", namespace="*"),),
+    cluster_kinds=(KindRule(group="*", kind="*"),),
+)
+"""The project that exists where nobody defined one."""
