@@ -1,0 +1,152 @@
+"""Who may move: the digest that each target of a cluster is assigned, and what holds it back.
+
+The hub decides the edges that cross clusters, the agent those inside one. An edge gates only a change of the
+dependent's digest (the first one included), never healing, pruning or a return to what it has; a dependency
+that turns bad later reverts nothing. A target that may not move stays at its previous digest with the reason.
+
+Pure: facts in, decisions out; `hub.dispatch` fetches the facts and carries the decisions out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fleet.model.assignment import Held, Hold
+from fleet.model.identity import TargetId
+from fleet.model.report import Health, Sync, TargetStatus
+from fleet.model.target import Edge, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """What rendering gave for a target: a digest with its objects counted by kind, or why there is none."""
+
+    digest: str = ""
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The digest a target is assigned ("" = nothing yet) and why it is not the newest, if so."""
+
+    digest: str
+    held: Held | None = None
+    waiting_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What `decide` may look at, over the whole fleet."""
+
+    candidates: Mapping[TargetId, Candidate]
+    assigned: Mapping[TargetId, str]
+    """Digest of each target in the assignments as they stand."""
+    pending: frozenset[TargetId]
+    """Targets that a dependency holds back at the hub: whatever needs them waits too."""
+    statuses: Mapping[TargetId, TargetStatus]
+    budget_holds: Mapping[TargetId, str]
+    """Targets whose new artifact is over the shrink budget, with the message."""
+
+
+def decide(target: Target, facts: Facts) -> Decision:
+    """Decide one target."""
+    current = facts.assigned.get(target.id, "")
+    candidate = facts.candidates.get(target.id)
+    if target.held:
+        return Decision(digest=current, held=Held(reason=Hold.UNSUPPORTED, message=target.held))
+    if candidate is None:
+        return Decision(digest=current, held=_held(Hold.RENDER, "not rendered yet", unless=current))
+    if candidate.error:
+        return Decision(digest=current, held=Held(reason=Hold.RENDER, message=candidate.error))
+    if candidate.digest == current:
+        return Decision(digest=current)
+    over_budget = facts.budget_holds.get(target.id)
+    if over_budget:
+        return Decision(digest=current, held=Held(reason=Hold.BUDGET, message=over_budget))
+    blocked = [edge.blocked for edge in target.edges if edge.blocked]
+    if blocked:
+        return Decision(
+            digest=current,
+            held=Held(reason=Hold.BLOCKED, message=blocked[0]),
+            waiting_for=tuple(blocked),
+        )
+    waiting = waiting_for(target, facts)
+    if waiting:
+        message = "; ".join(waiting)
+        return Decision(
+            digest=current, held=Held(reason=Hold.DEPENDENCY, message=message), waiting_for=waiting
+        )
+    return Decision(digest=candidate.digest)
+
+
+def waiting_for(target: Target, facts: Facts) -> tuple[str, ...]:
+    """Name the cross-cluster dependencies that are not satisfied, each with what is missing."""
+    missing = []
+    for edge in target.edges:
+        for dependency in edge.targets:
+            if dependency.cluster != target.id.cluster:
+                lack = unsatisfied(dependency, facts)
+                if lack:
+                    missing.append(f"{edge.reference.text}: {lack}")
+    return tuple(missing)
+
+
+def unsatisfied(dependency: TargetId, facts: Facts) -> str:
+    """Say what a dependency lacks; empty when it is Synced and Healthy (or ready) at its assigned digest."""
+    assigned = facts.assigned.get(dependency, "")
+    if dependency in facts.pending:
+        return f"{dependency} itself waits for a dependency"
+    if not assigned:
+        return f"{dependency} has nothing assigned yet"
+    status = facts.statuses.get(dependency)
+    if status is None:
+        return f"{dependency} has not been reported yet"
+    if status.assigned != assigned:
+        return f"{dependency} has not taken up its new revision"
+    if status.ready.ready:
+        return ""
+    return f"{dependency} is {status.ready.message or describe(status)}"
+
+
+def describe(status: TargetStatus) -> str:
+    """Two words for people: sync and health."""
+    return f"{status.sync} and {status.health}"
+
+
+def is_good(status: TargetStatus) -> bool:
+    """Synced and Healthy at the digest it was given."""
+    return (
+        status.sync is Sync.SYNCED
+        and status.health is Health.HEALTHY
+        and status.applied == status.assigned
+    )
+
+
+def may_leave(
+    leaving: TargetId,
+    users: Iterable[TargetId],
+    gone: frozenset[TargetId],
+    staying: frozenset[TargetId],
+) -> bool:
+    """Whether a target that left may be dropped now: every leaving dependent on another cluster is gone.
+
+    A dependent that stays does not hold it: its edge is blocked by then, and says so.
+    """
+    return all(user.cluster == leaving.cluster or user in gone or user in staying for user in users)
+
+
+def local_edges(target: Target) -> tuple[Edge, ...]:
+    """Edges for the agent: those with targets on the same cluster, and those that are blocked."""
+    return tuple(
+        edge
+        for edge in target.edges
+        if edge.blocked
+        or any(id_.cluster == target.id.cluster for id_ in edge.targets)
+        or edge.note
+    )
+
+
+def _held(reason: Hold, message: str, *, unless: str) -> Held | None:
+    return None if unless else Held(reason=reason, message=message)
