@@ -13,7 +13,7 @@ import re
 MASK = "***"
 _TOO_LONG = 1_000_000
 
-_SECRET_NAME = r"(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|signature|sig)"
+_NAMED = r"(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|signature|sig)"
 _VALUE = r"(?!\s|\*\*\*)[^\s&\"',;<>]+"
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -29,8 +29,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{MASK}",
     ),
     # password=…, "token": "…"; not "token: …", which is prose
-    (re.compile(rf"(?i)({_SECRET_NAME}=[\"']?){_VALUE}"), rf"\1{MASK}"),
-    (re.compile(rf"(?i)({_SECRET_NAME}[\"']\s{{0,4}}:\s{{0,4}}[\"']){_VALUE}"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)({_NAMED}=[\"']?){_VALUE}"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)({_NAMED}[\"']\s{{0,4}}:\s{{0,4}}[\"']){_VALUE}"), rf"\1{MASK}"),
     (re.compile(rf"(?i)(passw(?:or)?d:\s{{0,4}}){_VALUE}"), rf"\1{MASK}"),
     (
         re.compile(
@@ -44,7 +44,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
             r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
-            re.S,
+            re.DOTALL,
         ),
         MASK,
     ),

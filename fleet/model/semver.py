@@ -52,8 +52,8 @@ class Version:
         match = _VERSION.fullmatch(text) if len(text) <= _MAX_LENGTH else None
         if not match:
             raise BadInput(f"not a semantic version: {text[:80]!r}")
-        numbers = (int(match[name] or 0) for name in ("major", "minor", "patch"))
-        return cls(*numbers, match["pre"] or "", match["meta"] or "", text)
+        major, minor, patch = (int(match[name] or 0) for name in ("major", "minor", "patch"))
+        return cls(major, minor, patch, match["pre"] or "", match["meta"] or "", text)
 
     def __str__(self) -> str:
         pre = f"-{self.prerelease}" if self.prerelease else ""
@@ -157,8 +157,9 @@ def _bound(operator: str, text: str) -> _Bound:
         match[name] is not None and match[name].isdigit() for name in ("major", "minor", "patch")
     ]
     given = closed.index(False) if False in closed else 3  # what follows an open part is open too
-    numbers = [int(match[name]) for name in ("major", "minor", "patch")[:given]]
-    version = Version(*(numbers + [0, 0, 0])[:3], match["pre"] or "")
+    names = ("major", "minor", "patch")
+    major, minor, patch = (int(match[name]) if at < given else 0 for at, name in enumerate(names))
+    version = Version(major, minor, patch, match["pre"] or "")
     return _Bound(operator, version, given < 3, given == 1, given == 2)
 
 
