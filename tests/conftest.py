@@ -1,0 +1,142 @@
+"""Fixtures that every test may ask for: real clusters, helm and kubectl, the reference cases.
+
+What this machine cannot give skips the test with the reason in one line; with ``CI=true`` it fails it instead, so that
+nothing is left out unseen.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import hypothesis
+import pytest
+
+from fleet.errors import FleetError
+from fleet.testing import tools as program_tools
+from fleet.testing.controlplane import (
+    ClusterSource,
+    ControlPlane,
+    Lacking,
+    Missing,
+    Options,
+    open_source,
+)
+from fleet.testing.tools import Tools
+
+IS_CI = os.environ.get("CI", "").lower() in {"true", "1"}
+
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if IS_CI else "local")
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test, or fail it where nothing may be skipped."""
+    if IS_CI:
+        pytest.fail(f"not available, and CI=true: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for a cluster carries the marker, so that ``-m 'not controlplane'`` is always right."""
+    for item in items:
+        if "control_planes" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.controlplane)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the chosen tests need before the first of them runs: building takes longer than a test may."""
+    if session.config.option.collectonly:
+        return
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if "control_planes" in wanted:
+        open_source(build=True)  # what is missing is said by the fixture
+    if "tools" in wanted:
+        _find_tools()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """A test that asked for a kind of cluster which cannot be started here is skipped, not failed."""
+    try:
+        return (yield)
+    except Lacking as error:
+        unavailable(str(error))
+
+
+@pytest.fixture(scope="session")
+def control_planes() -> Iterator[ClusterSource]:
+    """Starts clusters: ``control_planes.start(name, pods=True, audit=True, ready_delay=3.0)``.
+
+    Who starts one stops it, or takes names that nobody else takes; all end with the session.
+    """
+    source = open_source(build=True)
+    if isinstance(source, Missing):
+        unavailable(source.reason)
+    with source:
+        yield source
+
+
+@pytest.fixture(scope="session")
+def cluster(control_planes: ClusterSource) -> ControlPlane:
+    """One cluster with controllers but no Pods, shared by all tests: work in ``namespace``."""
+    return _started(control_planes, "plain", Options())
+
+
+@pytest.fixture(scope="session")
+def clusters3(control_planes: ClusterSource) -> tuple[ControlPlane, ...]:
+    """Three clusters with Pods that turn Ready and audit logs, shared by all tests that clean up after themselves."""
+    try:
+        return control_planes.start_all(
+            ("management", "staging", "production"), Options(pods=True, audit=True)
+        )
+    except Lacking as error:
+        unavailable(str(error))
+
+
+@pytest.fixture
+def namespace(cluster: ControlPlane) -> Iterator[str]:
+    """A namespace of ``cluster`` for one test."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    cluster.apply(f"/api/v1/namespaces/{name}", manifest)
+    yield name
+    cluster.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    """helm and kubectl; ``tools.environment()`` puts them on a child's PATH."""
+    found = _find_tools()
+    if isinstance(found, Missing):
+        unavailable(found.reason)
+    return found
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder with the reference cases: ``FLEET_SHARED``, else ``shared`` beside the checkout."""
+    folder = Path(
+        os.environ.get("FLEET_SHARED", "") or Path(__file__).resolve().parents[2] / "shared"
+    )
+    if not folder.is_dir():
+        unavailable(f"no reference cases: {folder} is not there (set FLEET_SHARED)")
+    return folder
+
+
+def _started(source: ClusterSource, name: str, options: Options) -> ControlPlane:
+    try:
+        return source.start_with(name, options)
+    except Lacking as error:
+        unavailable(str(error))
+
+
+def _find_tools() -> Tools | Missing:
+    try:
+        return program_tools.find_tools(build=True)
+    except FleetError as error:
+        return Missing(reason=str(error))
