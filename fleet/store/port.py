@@ -20,6 +20,7 @@ class Kind(StrEnum):
 
     META = "meta"
     CLUSTERS = "clusters"
+    FLEET_REPOS = "fleet-repos"
     TOKENS = "tokens"
     IDENTITIES = "identities"
     CERTIFICATES = "certificates"
