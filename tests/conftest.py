@@ -60,10 +60,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """Fixtures may start clusters, too."""
+    yield from _skipping()
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Iterator[None]:
     """A test that asked for a kind of cluster which cannot be started here is skipped, not failed."""
+    yield from _skipping()
+
+
+def _skipping() -> Iterator[None]:
     try:
-        return (yield)
+        yield
     except Lacking as error:
         unavailable(str(error))
 
@@ -84,18 +94,15 @@ def control_planes() -> Iterator[ClusterSource]:
 @pytest.fixture(scope="session")
 def cluster(control_planes: ClusterSource) -> ControlPlane:
     """One cluster with controllers but no Pods, shared by all tests: work in ``namespace``."""
-    return _started(control_planes, "plain", Options())
+    return control_planes.start("plain")
 
 
 @pytest.fixture(scope="session")
 def clusters3(control_planes: ClusterSource) -> tuple[ControlPlane, ...]:
     """Three clusters with Pods that turn Ready and audit logs, shared by all tests that clean up after themselves."""
-    try:
-        return control_planes.start_all(
-            ("management", "staging", "production"), Options(pods=True, audit=True)
-        )
-    except Lacking as error:
-        unavailable(str(error))
+    return control_planes.start_all(
+        ("management", "staging", "production"), Options(pods=True, audit=True)
+    )
 
 
 @pytest.fixture
@@ -126,13 +133,6 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         unavailable(f"no reference cases: {folder} is not there (set FLEET_SHARED)")
     return folder
-
-
-def _started(source: ClusterSource, name: str, options: Options) -> ControlPlane:
-    try:
-        return source.start_with(name, options)
-    except Lacking as error:
-        unavailable(str(error))
 
 
 def _find_tools() -> Tools | Missing:

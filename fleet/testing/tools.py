@@ -53,32 +53,37 @@ class Tools:
 
     def environment(self) -> Mapping[str, str]:
         """Variables that make a child process find exactly these two."""
-        folders = dict.fromkeys(str(path.parent) for path in (self.helm, self.kubectl))
-        return {
-            "PATH": os.pathsep.join((*folders, os.environ.get("PATH", os.defpath))),
-            "FLEET_HELM": str(self.helm),
-            "FLEET_KUBECTL": str(self.kubectl),
-        }
+        path = os.pathsep.join((str(self.folder()), os.environ.get("PATH", os.defpath)))
+        return {"PATH": path, "FLEET_HELM": str(self.helm), "FLEET_KUBECTL": str(self.kubectl)}
+
+    def folder(self) -> Path:
+        """A folder in the cache that holds links to these two and nothing else, to be put before PATH."""
+        key = hashlib.sha256(f"{self.helm}\0{self.kubectl}".encode()).hexdigest()[:12]
+        return filled(cache_root() / "tools" / f"links-{key}", self._link)
+
+    def _link(self, folder: Path) -> None:
+        (folder / "helm").symlink_to(self.helm)
+        (folder / "kubectl").symlink_to(self.kubectl)
+
+
+_DECIDED_BY = ("FLEET_HELM", "FLEET_KUBECTL", "PATH", "XDG_CACHE_HOME", "HOME")
 
 
 def find_tools(*, build: bool = False) -> Tools:
     """Find both programs; NotReady says what is missing. With ``build`` they are downloaded or built where needed."""
-    return _find_tools(build, os.environ.get("FLEET_HELM", ""), os.environ.get("FLEET_KUBECTL", ""))
+    return _find(build, tuple(os.environ.get(name, "") for name in _DECIDED_BY))
 
 
 @functools.cache  # each check starts a program, and a test run asks hundreds of times
-def _find_tools(build: bool, helm: str, kubectl: str) -> Tools:
+def _find(build: bool, environment: tuple[str, ...]) -> Tools:
+    named_helm, named_kubectl, *_ = environment
     found = {
-        "helm": _named("FLEET_HELM", helm) or _on_path("helm", is_good_helm),
-        "kubectl": _named("FLEET_KUBECTL", kubectl) or _on_path("kubectl", is_good_kubectl),
+        "helm": _named("FLEET_HELM", named_helm) or _on_path("helm", is_good_helm),
+        "kubectl": _named("FLEET_KUBECTL", named_kubectl) or _on_path("kubectl", is_good_kubectl),
     }
     absent = [name for name, path in found.items() if path is None]
-    if absent:
-        folder = _cached(build=build, absent=absent)
-        found |= {name: folder / name for name in absent}
-    assert found["helm"] is not None
-    assert found["kubectl"] is not None
-    return Tools(helm=found["helm"], kubectl=found["kubectl"])
+    folder = _cached(build=build, absent=absent) if absent else Path()
+    return Tools(**{name: path or folder / name for name, path in found.items()})
 
 
 def _named(variable: str, value: str) -> Path | None:
