@@ -128,8 +128,8 @@ class Git:
             raise NotReady("git cannot be started", hint="put git on PATH") from error
 
     def _wrapper(self, call: Call) -> list[str]:
-        inherited = environment.inherited_git_names()
-        unset = ["env", *(f"--unset={name}" for name in inherited)] if inherited else []
+        foreign = environment.foreign_names(call.environ)
+        unset = ["env", *(f"--unset={name}" for name in foreign)] if foreign else []
         if not (self._prlimit and call.confined):
             return unset
         limits = self._limits

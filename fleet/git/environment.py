@@ -52,6 +52,9 @@ _CONFIG = {
     "submodule.recurse": "false",
 }
 
+_OPERATORS = {"GIT_EXEC_PATH", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH"}
+"""What whoever starts the hub may set for git: where it is installed, and the default trust."""
+
 
 def protocols(settings: GitSettings) -> tuple[str, ...]:
     """Name the transports that git may use."""
@@ -110,9 +113,10 @@ def remote(settings: GitSettings, url: RepositoryUrl) -> dict[str, str]:
     return local(settings) | added
 
 
-def inherited_git_names(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Name the git variables of our own process, which a child must not inherit."""
-    return sorted(name for name in environ if name.startswith("GIT_") and "=" not in name)
+def foreign_names(ours: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Name the git variables of our own process that a child must not inherit."""
+    foreign = {name for name in environ if name.startswith("GIT_")}
+    return sorted(foreign - _OPERATORS - ours.keys())
 
 
 def _https(

@@ -84,12 +84,13 @@ _ROWS = (
         "holds an object that git's checks refuse",
         "repair the history of the repository",
     ),
+    _row(r"Out of memory|malloc failed", Transient, "needs more memory than git.limits allow"),
     _row(
-        r"File too large|file size limit|SIGXFSZ|died of signal 25",
+        r"File too large|invalid index-pack output",
         BadInput,
         "is larger than git.limits allow",
+        "raise the limit, or see whether the machine ran out of memory",
     ),
-    _row(r"Out of memory|malloc failed", Transient, "needs more memory than git.limits allow"),
 )
 
 _DAMAGE = re.compile(
@@ -103,12 +104,14 @@ _DAMAGE = re.compile(
     re.IGNORECASE,
 )
 _FINGERPRINT = re.compile(r"Server host key: (\S+ SHA256:[A-Za-z0-9+/=]+)")
-_LOUD = re.compile(r"^(?:fatal|error|remote|ERROR)\b|Permission denied|verification failed|ssh: ")
+_LOUD = re.compile(r"^(?:fatal|error|ERROR)\b|Permission denied|verification failed|ssh: ")
+_GENERIC = ("fatal: Could not read from remote repository", "fatal: the remote end hung up")
 
 
 def is_damage(errors: str) -> bool:
     """Say whether the words speak of broken files on our own disk, which a new clone repairs."""
-    return bool(_DAMAGE.search(_without_debug(errors)))
+    own = (line for line in errors.splitlines() if not line.startswith(("debug1: ", "remote: ")))
+    return bool(_DAMAGE.search("\n".join(own)))
 
 
 def translate(url: str, errors: str, *, timed_out: bool, seconds: float) -> FleetError:
@@ -131,7 +134,9 @@ def _without_debug(errors: str) -> str:
 
 
 def _most_telling(text: str) -> str:
+    """The first line of git's own that says something, with what the server added."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    loud = [line for line in lines if _LOUD.search(line)]
-    generic = ("fatal: Could not read from remote repository", "fatal: the remote end hung up")
-    return next((line for line in loud if not line.startswith(generic)), (loud or lines or [""])[0])
+    loud = [line for line in lines if _LOUD.search(line) and not line.startswith(_GENERIC)]
+    remote = next((line for line in lines if line.startswith("remote: ")), "")
+    said = (loud or [line for line in lines if line != remote] or [""])[0]
+    return "; ".join(part for part in (said, remote) if part)

@@ -93,7 +93,10 @@ class Mirrors:
         """
         repository = await self._cloned(repo_url)
         refs = await self._repaired(repository, repository.mirror.refs)
-        found = revisions.find(revision, refs)
+        try:
+            found = revisions.find(revision, refs)
+        except BadInput as error:
+            raise error.at(object=str(repository.mirror.url)) from None
         if found.checked and revisions.is_full(found.id):
             return found.id
         if commit := await self._repaired(repository, repository.mirror.peel, found.id):

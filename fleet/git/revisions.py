@@ -62,9 +62,12 @@ def find(revision: str, refs: Mapping[str, str]) -> Commit:
         return _known("HEAD", refs.get(HEAD_REF))
     if is_full(revision):
         return Commit(revision, checked=False)
-    if found := _by_range(revision, refs):
+    is_range = semver.is_constraint(revision) and not semver.is_version(revision)
+    if is_range and (found := _by_range(revision, refs)):
         return Commit(found)
     if len(revision) > _MAX_LENGTH or _FORBIDDEN.search(revision):
+        if is_range:
+            raise unknown(revision)
         raise BadInput(
             f"revision {revision[:80]!r} is not a branch, a tag, a commit id or a version range"
         )
@@ -92,8 +95,6 @@ def _known(revision: str, commit: str | None) -> Commit:
 
 
 def _by_range(revision: str, refs: Mapping[str, str]) -> str:
-    if semver.is_version(revision) or not semver.is_constraint(revision):
-        return ""
     tags = {
         name.removeprefix("refs/tags/"): commit
         for name, commit in refs.items()

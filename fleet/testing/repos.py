@@ -182,10 +182,16 @@ class GitHttpServer:
         self._ssl = ssl_context
         self._writable = writable
         self._runner: web.AppRunner | None = None
+        self._arrived = asyncio.Condition()
 
     def url(self, repository: str) -> str:
         """The URL of a repository by its folder's name."""
         return f"{self.address}/{repository}"
+
+    async def seen(self, count: int) -> None:
+        """Wait until that many requests have arrived since the start."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: len(self.requests) >= count)
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=256 * 1024 * 1024)
@@ -208,7 +214,9 @@ class GitHttpServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         authorization = request.headers.get("Authorization", "")
-        self.requests.append(SeenRequest(request.method, request.path, authorization))
+        async with self._arrived:
+            self.requests.append(SeenRequest(request.method, request.path, authorization))
+            self._arrived.notify_all()
         match self.failure:
             case Failure.SERVER_ERROR:
                 return web.Response(status=500, text="the server has a problem")
