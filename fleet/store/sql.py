@@ -219,6 +219,8 @@ def _translated(what: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _error(what, str(error.orig)) from error
+    except (ValueError, OverflowError) as error:  # a driver's word for text or bytes it cannot take
+        raise BadInput(f"the database cannot {what} this: {type(error).__name__}") from error
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         raise _error(what, type(error).__name__) from error
 
