@@ -1,1 +1,1 @@
-""""""
+"""One cluster's API server as a port, its adapter, and discovery: the only home of kubernetes-asyncio."""
