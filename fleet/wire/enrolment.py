@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import msgspec
 
-RENEW_CONTEXT = "gitops-fleet/renew/v1"
-"""Context of the signature by which an old key vouches for a new one."""
-
 
 class AgentHints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the hub would like of its agents."""
@@ -56,7 +53,7 @@ class NonceAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 class RenewRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``POST /v1/renew``: over a connection with the certificate to renew (``csr`` alone), or, once that has
-    expired, without one: old certificate, nonce, and the old key's signature (`renewal_payload`)."""
+    expired, without one: old certificate, nonce, and the old key's signature (`fleet.pki.enrol.prove`)."""
 
     csr: str
     old_certificate: str = ""

@@ -1,0 +1,233 @@
+"""The API for people: what the hub answers and the CLI prints as ``-o json``. Keys are only ever added.
+
+Paths are below ``/api/v1``; every call but the probes and the webhook wants ``Authorization: Bearer TOKEN``.
+
+| call | answer |
+|---|---|
+| ``GET apps``, ``GET apps/NAME`` | `AppList`, `AppDetail` |
+| ``POST apps/NAME/sync`` (`SyncRequest`), ``POST apps/NAME/refresh`` (`RefreshRequest`) | `OperationAnswer` |
+| ``GET appsets``, ``GET appsets/NAME`` | `AppSetList`, `AppSetRow` |
+| ``GET clusters``, ``GET clusters/NAME`` | `ClusterList`, `ClusterRow` |
+| ``POST clusters`` (`AddCluster`) | `JoinInstructions` |
+| ``DELETE clusters/NAME?cascade=true`` | `Message` |
+| ``GET holds``, ``POST approve`` (`ApproveRequest`) | `HoldList`, `Message` |
+| ``GET explain/CLUSTER/APP`` | `Explanation` |
+| ``GET graph?cluster=NAME`` | `Graph` |
+| ``GET problems`` | `ProblemList` |
+| ``GET repositories`` | `RepositoryList` |
+
+Errors are ``{"error": {"reason", "message"}}`` with status 400 (bad input), 401, 404, 409 or 503.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Anything below: JSON keys are camelCase."""
+
+
+class AppRow(Row, frozen=True, kw_only=True):
+    name: str
+    cluster: str
+    set: str
+    project: str
+    sync: str
+    health: str
+    revision: str
+    digest: str
+    """Artifact assigned."""
+    waiting_for: tuple[str, ...]
+    message: str
+    age_seconds: int | None
+    """Since the cluster was last heard of; null: never."""
+
+
+class AppList(Row, frozen=True, kw_only=True):
+    items: tuple[AppRow, ...]
+
+
+class ObjectRow(Row, frozen=True, kw_only=True):
+    ref: str
+    sync: str
+    health: str | None
+    message: str
+
+
+class AppDetail(Row, frozen=True, kw_only=True):
+    app: AppRow
+    namespace: str
+    server: str
+    sources: tuple[str, ...]
+    automated: bool
+    prune: bool
+    self_heal: bool
+    deletion: str
+    applied: str
+    """Digest that the cluster reports as applied completely."""
+    phase: str
+    objects: int
+    problems: tuple[ObjectRow, ...]
+    warnings: tuple[str, ...]
+    operation: str
+
+
+class SyncRequest(Row, frozen=True, kw_only=True):
+    prune: bool = False
+
+
+class RefreshRequest(Row, frozen=True, kw_only=True):
+    hard: bool = False
+
+
+class OperationAnswer(Row, frozen=True, kw_only=True):
+    id: str
+    target: str
+    kind: str
+
+
+class AppSetRow(Row, frozen=True, kw_only=True):
+    name: str
+    applications: tuple[str, ...]
+    reason: str
+    errors: tuple[str, ...]
+    held: str
+    last_good: bool
+
+
+class AppSetList(Row, frozen=True, kw_only=True):
+    items: tuple[AppSetRow, ...]
+
+
+class ClusterRow(Row, frozen=True, kw_only=True):
+    name: str
+    server: str
+    project: str
+    labels: dict[str, str]
+    source: str
+    """git, hub, or none: an identity that no record declares."""
+    management: bool
+    state: str
+    """NotJoined, Connected, Disconnected, Detached or Removing."""
+    targets: int
+    synced: int
+    healthy: int
+    generation: int
+    age_seconds: int | None
+    kube_version: str
+    agent_version: str
+
+
+class ClusterList(Row, frozen=True, kw_only=True):
+    items: tuple[ClusterRow, ...]
+
+
+class AddCluster(Row, frozen=True, kw_only=True):
+    name: str
+    labels: dict[str, str] = {}
+    server: str = ""
+    project: str = ""
+
+
+class JoinInstructions(Row, frozen=True, kw_only=True):
+    name: str
+    token: str
+    hub: str
+    """URL for agents."""
+    expires: str
+
+
+class HoldRow(Row, frozen=True, kw_only=True):
+    subject: str
+    message: str
+    removed: tuple[str, ...]
+    digest: str
+
+
+class HoldList(Row, frozen=True, kw_only=True):
+    items: tuple[HoldRow, ...]
+
+
+class ApproveRequest(Row, frozen=True, kw_only=True):
+    subject: str
+    digest: str = ""
+    """What is approved must still be this; empty approves what is held now."""
+    reason: str = ""
+
+
+class Message(Row, frozen=True, kw_only=True):
+    message: str
+
+
+class EdgeRow(Row, frozen=True, kw_only=True):
+    reference: str
+    targets: tuple[str, ...]
+    satisfied: bool
+    message: str
+
+
+class Explanation(Row, frozen=True, kw_only=True):
+    target: str
+    exists: bool
+    why: str
+    """Where it comes from, or why it is not a target."""
+    set: str
+    row: str
+    file: str
+    line: int
+    decision: str
+    edges: tuple[EdgeRow, ...]
+    needed_by: tuple[str, ...]
+    app: AppRow | None
+
+
+class GraphNode(Row, frozen=True, kw_only=True):
+    target: str
+    level: int | None
+    """Null for members of a cycle and what needs them."""
+    sync: str
+    health: str
+
+
+class GraphEdge(Row, frozen=True, kw_only=True):
+    source: str
+    """The dependent."""
+    target: str
+    reference: str
+    satisfied: bool
+
+
+class Graph(Row, frozen=True, kw_only=True):
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+    cycles: tuple[tuple[str, ...], ...]
+
+
+class ProblemRow(Row, frozen=True, kw_only=True):
+    reason: str
+    message: str
+    object: str
+    file: str
+    line: int
+    field: str
+    fatal: bool
+
+
+class ProblemList(Row, frozen=True, kw_only=True):
+    items: tuple[ProblemRow, ...]
+
+
+class RepositoryRow(Row, frozen=True, kw_only=True):
+    url: str
+    revision: str
+    path: str
+    commit: str
+    files: int
+    error: str
+    fleet: bool
+    """Whether fleet documents are read from it."""
+
+
+class RepositoryList(Row, frozen=True, kw_only=True):
+    items: tuple[RepositoryRow, ...]
