@@ -25,6 +25,8 @@ class Candidate:
     digest: str = ""
     kinds: Mapping[str, int] = field(default_factory=dict)
     error: str = ""
+    held: str = ""
+    """Why the artifact must not be applied although it rendered; empty when it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +48,10 @@ class Facts:
     pending: frozenset[TargetId]
     """Targets that a dependency holds back at the hub: whatever needs them waits too."""
     statuses: Mapping[TargetId, TargetStatus]
-    budget_holds: Mapping[TargetId, str]
-    """Targets whose new artifact is over the shrink budget, with the message."""
 
 
-def decide(target: Target, facts: Facts) -> Decision:
-    """Decide one target."""
+def decide(target: Target, facts: Facts, *, over_budget: str = "") -> Decision:
+    """Decide one target; ``over_budget`` says what its new artifact would remove too much of, if it does."""
     current = facts.assigned.get(target.id, "")
     candidate = facts.candidates.get(target.id)
     if target.held:
@@ -62,7 +62,8 @@ def decide(target: Target, facts: Facts) -> Decision:
         return Decision(digest=current, held=Held(reason=Hold.RENDER, message=candidate.error))
     if candidate.digest == current:
         return Decision(digest=current)
-    over_budget = facts.budget_holds.get(target.id)
+    if candidate.held:
+        return Decision(digest=current, held=Held(reason=Hold.UNSUPPORTED, message=candidate.held))
     if over_budget:
         return Decision(digest=current, held=Held(reason=Hold.BUDGET, message=over_budget))
     blocked = [edge.blocked for edge in target.edges if edge.blocked]

@@ -1,0 +1,299 @@
+"""The listener for people: the API of `fleet.wire.api`, probes, metrics, and the webhook.
+
+Handlers translate between HTTP and the hub's parts; nothing is decided here. Default deny: probes and the webhook
+(which checks its own signature) are open, everything else wants the administrators' token.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from fleet.codec.redaction import redact
+from fleet.errors import BadInput, Denied, FleetError, NotReady, Transient
+from fleet.git.urls import same_repository
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.runtime import probes
+from fleet.wire import api
+from hub.approvals import Approvals
+from hub.enrolment import Enrolment
+from hub.operations import Operations
+from hub.poller import Poller
+from hub.refresh import Refresher
+from hub.settings import ApiListener, Webhook
+from hub.state import State
+from hub.views import Views
+from hub.webhooks import WebhookSettings, read_push
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 1024 * 1024
+MAX_WEBHOOK_BODY = 25 * 1024 * 1024
+PREFIX = "/api/v1"
+OPEN_PATHS = frozenset(("/healthz", "/readyz", "/webhook"))
+
+T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class NotFound(FleetError):
+    """What was asked about does not exist."""
+
+    reason = "NotFound"
+
+
+@dataclass(slots=True, kw_only=True)
+class Api:
+    """Serves people."""
+
+    settings: ApiListener
+    webhook: Webhook
+    token: str
+    state: State
+    views: Views
+    operations: Operations
+    approvals: Approvals
+    enrolment: Enrolment
+    refresher: Refresher
+    poller: Poller
+    probes: probes.Probes
+    _runner: web.AppRunner | None = None
+    _routes: list[web.RouteDef] = field(default_factory=list)
+
+    async def start(self) -> tuple[str, int]:
+        """Listen; returns the address (the port may have been 0)."""
+        app = web.Application(middlewares=[self._guard], client_max_size=MAX_WEBHOOK_BODY)
+        app.add_routes(self.routes())
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+        await self._runner.setup()
+        host, _, port = self.settings.listen.rpartition(":")
+        site = web.TCPSite(
+            self._runner, host.strip("[]"), int(port), ssl_context=_tls(self.settings)
+        )
+        await site.start()
+        name = self._runner.addresses[0]
+        return str(name[0]), int(name[1])
+
+    async def stop(self) -> None:
+        """Stop listening and close what is open."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every route there is; a test crawls them without a token."""
+        return [
+            *probes.routes(self.probes),
+            web.post("/webhook", self._webhook),
+            web.get(f"{PREFIX}/apps", self._apps),
+            web.get(f"{PREFIX}/apps/{{name}}", self._app),
+            web.post(f"{PREFIX}/apps/{{name}}/sync", self._sync),
+            web.post(f"{PREFIX}/apps/{{name}}/refresh", self._refresh),
+            web.get(f"{PREFIX}/appsets", self._appsets),
+            web.get(f"{PREFIX}/appsets/{{name}}", self._appset),
+            web.get(f"{PREFIX}/clusters", self._clusters),
+            web.post(f"{PREFIX}/clusters", self._add_cluster),
+            web.get(f"{PREFIX}/clusters/{{name}}", self._cluster),
+            web.delete(f"{PREFIX}/clusters/{{name}}", self._remove_cluster),
+            web.get(f"{PREFIX}/holds", self._holds),
+            web.post(f"{PREFIX}/approve", self._approve),
+            web.get(f"{PREFIX}/explain/{{cluster}}/{{app}}", self._explain),
+            web.get(f"{PREFIX}/graph", self._graph),
+            web.get(f"{PREFIX}/problems", self._problems),
+            web.get(f"{PREFIX}/repositories", self._repositories),
+        ]
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            if request.path not in OPEN_PATHS and not self._knows(request):
+                raise web.HTTPUnauthorized
+            return await handler(request)
+        except FleetError as error:
+            return _error(_STATUS.get(type(error), 400), error.reason, str(error))
+        except web.HTTPUnauthorized:
+            return _error(401, "Unauthorized", "a valid token is needed: fleet --token-file FILE")
+        except web.HTTPException as error:
+            return _error(error.status, error.reason.replace(" ", ""), error.reason.lower())
+
+    def _knows(self, request: web.Request) -> bool:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        same = hmac.compare_digest(given.strip().encode(), self.token.encode())
+        return scheme.lower() == "bearer" and same
+
+    # apps
+
+    async def _apps(self, _request: web.Request) -> web.Response:
+        return _json(self.views.apps())
+
+    async def _app(self, request: web.Request) -> web.Response:
+        return _json(self.views.app_detail(self._target(request.match_info["name"])))
+
+    async def _sync(self, request: web.Request) -> web.Response:
+        target = self._target(request.match_info["name"])
+        asked = await _body(request, api.SyncRequest)
+        operation = await self.operations.ask(target, "sync", {"prune": asked.prune})
+        return _json(
+            api.OperationAnswer(id=operation.id, target=str(target), kind=operation.kind), 202
+        )
+
+    async def _refresh(self, request: web.Request) -> web.Response:
+        target = self._target(request.match_info["name"])
+        asked = await _body(request, api.RefreshRequest)
+        await self.refresher.refresh(target, hard=asked.hard)
+        return _json(api.OperationAnswer(id="", target=str(target), kind="refresh"), 202)
+
+    def _target(self, name: str) -> TargetId:
+        """Find the target of ``NAME`` or ``CLUSTER/NAME``."""
+        cluster, _, app = name.rpartition("~")
+        found = [
+            id_
+            for id_ in self.state.desired.targets
+            if id_.app == app and (not cluster or id_.cluster == cluster)
+        ]
+        if not found:
+            refused = self.state.desired.refused.get(AppName(app))
+            raise NotFound(f"application {app!r} has no target: {refused}" if refused
+                           else f"there is no application {app!r}")  # fmt: skip
+        return found[0]
+
+    # sets, clusters, holds
+
+    async def _appsets(self, _request: web.Request) -> web.Response:
+        return _json(self.views.appsets())
+
+    async def _appset(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        for row in self.views.appsets().items:
+            if row.name == name:
+                return _json(row)
+        raise NotFound(f"there is no ApplicationSet {name!r}")
+
+    async def _clusters(self, _request: web.Request) -> web.Response:
+        return _json(self.views.clusters())
+
+    async def _cluster(self, request: web.Request) -> web.Response:
+        return _json(self.views.cluster(self._known_cluster(request)))
+
+    def _known_cluster(self, request: web.Request) -> ClusterName:
+        name = ClusterName(request.match_info["name"])
+        if name not in {row.name for row in self.views.clusters().items}:
+            raise NotFound(f"there is no cluster {name!r}")
+        return name
+
+    async def _add_cluster(self, request: web.Request) -> web.Response:
+        return _json(await self.enrolment.add(await _body(request, api.AddCluster)), 201)
+
+    async def _remove_cluster(self, request: web.Request) -> web.Response:
+        name = self._known_cluster(request)
+        cascade = request.query.get("cascade", "false") == "true"
+        return _json(api.Message(message=await self.enrolment.remove(name, cascade=cascade)))
+
+    async def _holds(self, _request: web.Request) -> web.Response:
+        return _json(self.views.holds())
+
+    async def _approve(self, request: web.Request) -> web.Response:
+        asked = await _body(request, api.ApproveRequest)
+        return _json(api.Message(message=await self.approvals.approve(asked)))
+
+    # reading
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        info = request.match_info
+        id_ = TargetId(ClusterName(info["cluster"]), AppName(info["app"]))
+        return _json(self.views.explain(id_))
+
+    async def _graph(self, request: web.Request) -> web.Response:
+        return _json(self.views.graph(request.query.get("cluster", "")))
+
+    async def _problems(self, _request: web.Request) -> web.Response:
+        return _json(self.views.problems())
+
+    async def _repositories(self, _request: web.Request) -> web.Response:
+        return _json(self.views.repositories())
+
+    async def _webhook(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        hint = read_push(dict(request.headers), body, self._webhook_settings())
+        known = [
+            url
+            for url in self.poller.wanted
+            if any(same_repository(url, named) for named in hint.repo_urls)
+        ]
+        self.poller.hint(known)
+        log.info("push announced", repositories=[redact(url) for url in known])
+        return _json(api.Message(message=f"looking at {len(known)} repositories"), 202)
+
+    def _webhook_settings(self) -> WebhookSettings:
+        file = self.webhook.secret_file
+        secret = file.read_text().strip() if file and file.exists() else ""
+        return WebhookSettings(
+            secrets=(secret,) if secret else (), allow_unsigned=self.webhook.allow_unsigned
+        )
+
+
+_STATUS: dict[type[FleetError], int] = {
+    NotFound: 404,
+    BadInput: 400,
+    Denied: 403,
+    NotReady: 409,
+    Transient: 503,
+}
+
+
+async def _body(request: web.Request, kind: type[T]) -> T:
+    if request.content_type != "application/json" and request.can_read_body:
+        raise BadInput("the body must be application/json")
+    if (request.content_length or 0) > MAX_BODY:
+        raise BadInput(f"the body is larger than {MAX_BODY} bytes")
+    data = await request.read()
+    try:
+        return msgspec.json.decode(data or b"{}", type=kind)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"the body is not what this call takes: {error}") from error
+
+
+def _json(value: msgspec.Struct, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json"
+    )
+
+
+def _error(status: int, reason: str, message: str) -> web.Response:
+    body = {"error": {"reason": reason, "message": redact(message)}}
+    return web.Response(
+        body=msgspec.json.encode(body), status=status, content_type="application/json"
+    )
+
+
+def _tls(settings: ApiListener) -> ssl.SSLContext | None:
+    host = settings.listen.rpartition(":")[0].strip("[]")
+    if settings.cert_file is None or settings.key_file is None:
+        if host in ("127.0.0.1", "::1", "localhost"):
+            return None
+        raise BadInput(
+            f"api.listen {settings.listen} is not a loopback address and has no certificate",
+            hint="set api.certFile and api.keyFile, or listen on 127.0.0.1",
+        )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.cert_file, settings.key_file)
+    return context
+
+
+def read_or_make_token(path: Path) -> str:
+    """Return the administrators' token, made at the first start (0600)."""
+    from fleet.pki.files import write_private
+
+    if not path.exists():
+        import secrets
+
+        write_private(path, f"{secrets.token_urlsafe(32)}\n".encode())
+    return path.read_text().strip()

@@ -1,0 +1,392 @@
+"""The hub's composition root: the one place where its parts are built; `hub.joints` says how they are joined."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from fleet.fetch.charts import ChartSources, chart_sources
+from fleet.fetch.settings import ChartAccess, FetchSettings
+from fleet.render.renderer import Renderer
+
+from fleet.codec.redaction import redact
+from fleet.errors import BadInput
+from fleet.git.mirrors import Mirrors
+from fleet.git.settings import GitSettings, RepositoryAccess
+from fleet.model.identity import ClusterName, TargetId
+from fleet.render.settings import RenderSettings
+from fleet.runtime import log as logs
+from fleet.runtime.clock import Clock, SystemClock
+from fleet.runtime.looplag import LoopLag
+from fleet.runtime.probes import Probes
+from fleet.runtime.reconciler import Outcome, Reconciler, RequeueAfter
+from fleet.runtime.settings import load_settings
+from fleet.runtime.supervisor import Supervisor
+from fleet.store.blobs import FileArtifactStore
+from fleet.store.port import ArtifactStore, Store
+from fleet.store.sql import SqlStore
+from hub.accepted import Accepted
+from hub.api import Api, read_or_make_token
+from hub.approvals import Approvals
+from hub.ca import Authority
+from hub.closures import Closures
+from hub.dispatch import Dispatcher
+from hub.enrolment import Enrolment
+from hub.evaluate import Evaluator
+from hub.fleetrepo import FleetRepo
+from hub.gateway import Gateway
+from hub.joints import Joints, Queues
+from hub.operations import Operations
+from hub.poller import Poller
+from hub.records import Records
+from hub.refresh import Refresher
+from hub.renderings import Renderings
+from hub.rollup import Rollup
+from hub.settings import HubSettings
+from hub.state import State
+from hub.views import Views
+from hub.world import Worlds
+
+log = structlog.get_logger(__name__)
+
+FULL_EVALUATION = timedelta(minutes=10)
+"""How often the fleet is evaluated although nothing happened."""
+
+
+def load(path: Path) -> HubSettings:
+    """Read hub.yaml; raises BadInput with file, line and field."""
+    settings = load_settings(path, HubSettings)
+    if not settings.repositories:
+        raise BadInput(f"{path}: repositories: at least one repository is needed")
+    if not settings.external_url.startswith("https://"):
+        raise BadInput(f"{path}: externalURL: agents dial https://HOST:PORT")
+    return settings
+
+
+@dataclass(slots=True, kw_only=True)
+class Hub:
+    """All parts, joined."""
+
+    settings: HubSettings
+    clock: Clock
+    store: Store
+    artifacts: ArtifactStore
+    mirrors: Mirrors
+    charts: ChartSources
+    renderer: Renderer
+    authority: Authority
+    state: State
+    queues: Queues
+    records: Records
+    accepted: Accepted
+    worlds: Worlds
+    operations: Operations
+    evaluator: Evaluator
+    renderings: Renderings
+    dispatcher: Dispatcher
+    rollup: Rollup
+    poller: Poller
+    enrolment: Enrolment
+    gateway: Gateway
+    api: Api
+    lag: LoopLag
+
+    async def restore(self) -> None:
+        """Read everything durable, in the order in which parts need each other."""
+        await self.records.restore()
+        self.state.approvals = self.records.approvals
+        await self.operations.restore()
+        await self.rollup.restore()
+        await self.dispatcher.restore()
+        await self.accepted.restore()
+        await self.worlds.restore()
+
+    def begin(self) -> None:
+        """Ask for the first round of everything."""
+        self.poller.want(item.repo_url for item in self.settings.repositories)
+        self.queues.evaluate()
+
+    async def evaluate(self, key: str) -> Outcome:
+        await self.evaluator.reconcile(key)
+        return RequeueAfter(FULL_EVALUATION.total_seconds())
+
+    async def dispatch(self, cluster: ClusterName) -> Outcome:
+        outcome = await self.dispatcher.reconcile(cluster)
+        await self.enrolment.finish_removal(cluster)
+        return outcome
+
+    def reconcilers(self) -> list[Reconciler[str] | Reconciler[TargetId] | Reconciler[ClusterName]]:
+        workers = self.settings.render.concurrency
+        queues, clock = self.queues, self.clock
+        return [
+            Reconciler(
+                "fetch", self.poller.reconcile, queues.repositories, workers=16, clock=clock
+            ),
+            Reconciler("evaluate", self.evaluate, queues.fleet, workers=1, clock=clock),
+            Reconciler(
+                "render",
+                self.renderings.reconcile,
+                queues.targets,
+                workers=4 * workers,
+                clock=clock,
+            ),
+            Reconciler("dispatch", self.dispatch, queues.clusters, workers=4, clock=clock),
+        ]
+
+
+async def run(settings: HubSettings) -> int:
+    """Run the daemon until it is asked to stop; returns the exit status."""
+    logs.configure(settings.log.level, settings.log.form, redact=redact)  # type: ignore[arg-type]  # checked there
+    supervisor = Supervisor(grace=settings.grace)
+    async with AsyncExitStack() as stack:
+        hub = await build(settings, SystemClock(), stack)
+        await hub.restore()
+        gc.freeze()
+        await hub.gateway.start()
+        stack.push_async_callback(hub.gateway.stop)
+        address = await hub.api.start()
+        stack.push_async_callback(hub.api.stop)
+        for reconciler in hub.reconcilers():
+            supervisor.spawn(reconciler.name, _draining(reconciler, supervisor), drains=True)
+        supervisor.spawn("loop-lag", hub.lag.run)
+        hub.begin()
+        log.info("hub started", api=f"{address[0]}:{address[1]}", agents=settings.agents.listen)
+        return await supervisor.run()
+
+
+async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> Hub:
+    """Build and join all parts; what has to be closed is registered with the stack."""
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = await SqlStore.open(
+        settings.database or f"sqlite+aiosqlite:///{settings.state / 'hub.db'}"
+    )
+    stack.push_async_callback(store.close)
+    artifacts = FileArtifactStore(settings.state / "artifacts")
+    mirrors = Mirrors(_git_settings(settings))
+    charts = chart_sources(_fetch_settings(settings))
+    stack.push_async_callback(charts.close)
+    renderer = Renderer(
+        sources=mirrors,
+        charts=charts,
+        artifacts=artifacts,
+        closures=Closures(store),
+        settings=_render_settings(settings),
+    )
+    await renderer.start()
+    stack.push_async_callback(renderer.close)
+    authority = await Authority.open(
+        store=store,
+        folder=settings.state / "pki",
+        external_url=settings.external_url,
+        names=settings.agents.names,
+        settings=settings.identity,
+        clock=clock,
+    )
+    return _join(settings, clock, store, artifacts, mirrors, charts, renderer, authority)
+
+
+def _join(  # the composition root hands over what was built with I/O
+    settings: HubSettings,
+    clock: Clock,
+    store: Store,
+    artifacts: ArtifactStore,
+    mirrors: Mirrors,
+    charts: ChartSources,
+    renderer: Renderer,
+    authority: Authority,
+) -> Hub:
+    state = State()
+    queues = Queues.make(clock)
+    records = Records(store)
+    worlds = Worlds(
+        mirrors, tuple(FleetRepo(item, mirrors, store) for item in settings.repositories), clock
+    )
+    operations = Operations(store=store, clock=clock, changed=queues.clusters.add)
+    poller = Poller(
+        mirrors=mirrors,
+        queue=queues.repositories,
+        interval=settings.git.poll_interval,
+        moved=queues.moved,
+    )
+    joints = Joints(
+        state=state,
+        queues=queues,
+        records=records,
+        poller=poller,
+        fleet_repositories=frozenset(item.repo_url for item in settings.repositories),
+        agents=authority.clusters,
+    )
+    authority.on_joined(joints.joined)
+    accepted = Accepted(store)
+    evaluator = Evaluator(
+        worlds=worlds,
+        accepted=accepted,
+        state=state,
+        clock=clock,
+        held_clusters=records.declared,
+        joined_clusters=authority.clusters,
+        approval_used=records.used,
+        evaluated=joints.evaluated,
+    )
+    renderings = Renderings(
+        renderer=renderer, artifacts=artifacts, state=state, rendered=joints.rendered
+    )
+    dispatcher = Dispatcher(
+        store=store,
+        artifacts=artifacts,
+        state=state,
+        operations=operations,
+        hub_id=authority.hub_id,
+        epoch=authority.epoch,
+        keys=authority.signing_keys,
+        cluster_uid=authority.cluster_uid,
+        removing=records.is_removing,
+        assigned=joints.assigned,
+    )
+    rollup = Rollup(
+        store=store,
+        state=state,
+        operations=operations,
+        clock=clock,
+        lease=settings.lease,
+        status_changed=joints.status_changed,
+        released=joints.released,
+        facts_changed=joints.facts_changed,
+    )
+    enrolment = Enrolment(
+        authority=authority,
+        records=records,
+        dispatcher=dispatcher,
+        rollup=rollup,
+        state=state,
+        external_url=settings.external_url,
+        token_lifetime=settings.identity.join_token_lifetime,
+        evaluate=queues.evaluate,
+        dispatch=queues.clusters.add,
+        clock=clock,
+    )
+    views = Views(
+        state=state,
+        rollup=rollup,
+        dispatcher=dispatcher,
+        records=records,
+        renderings=renderings,
+        worlds=worlds,
+        poller=poller,
+    )
+    lag = LoopLag(clock)
+    api = Api(
+        settings=settings.api,
+        webhook=settings.webhook,
+        token=read_or_make_token(settings.api.token_file or settings.state / "admin.token"),
+        state=state,
+        views=views,
+        operations=operations,
+        approvals=Approvals(
+            state=state, records=records, evaluate=queues.evaluate, dispatch=joints.rendered
+        ),
+        enrolment=enrolment,
+        refresher=Refresher(
+            state=state,
+            poller=poller,
+            renderings=renderings,
+            operations=operations,
+            render=queues.targets.add,
+        ),
+        poller=poller,
+        probes=_probes(state, lag),
+    )
+    gateway = Gateway(
+        authority=authority,
+        assignments=dispatcher,
+        reports=rollup,
+        settings=settings.agents,
+        clock=clock,
+    )
+    return Hub(
+        settings=settings, clock=clock, store=store, artifacts=artifacts, mirrors=mirrors,
+        charts=charts, renderer=renderer, authority=authority, state=state, queues=queues,
+        records=records, accepted=accepted, worlds=worlds, operations=operations,
+        evaluator=evaluator, renderings=renderings, dispatcher=dispatcher, rollup=rollup,
+        poller=poller, enrolment=enrolment, gateway=gateway, api=api, lag=lag,
+    )  # fmt: skip
+
+
+def _draining(reconciler, supervisor: Supervisor):  # type: ignore[no-untyped-def]  # any key type
+    async def work() -> None:
+        async def stop() -> None:
+            await supervisor.stopping.wait()
+            reconciler.stop()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stop(), name=f"{reconciler.name}-stop")
+            await reconciler.run()
+
+    return work
+
+
+def _probes(state: State, lag: LoopLag) -> Probes:
+    def evaluated() -> str:
+        return "" if state.desired.evaluated else "the fleet has not been evaluated yet"
+
+    def responsive() -> str:
+        late = lag.recent_p99()
+        return "" if late < 5 else f"the event loop is {late:.1f} s late"
+
+    return Probes(liveness={"event-loop": responsive}, readiness={"evaluation": evaluated})
+
+
+def _git_settings(settings: HubSettings) -> GitSettings:
+    return GitSettings(
+        state=settings.state / "mirrors",
+        access=tuple(
+            RepositoryAccess(
+                url_prefix=item.url_prefix,
+                username_file=item.username_file,
+                password_file=item.password_file,
+                ssh_key_file=item.ssh_key_file,
+                known_hosts_file=item.known_hosts_file,
+                ca_file=item.ca_file,
+                insecure=item.insecure,
+            )
+            for item in settings.access
+        ),
+        allow_file=settings.git.allow_file,
+        allow_http=settings.git.allow_http,
+        timeout=settings.git.timeout,
+        clone_timeout=settings.git.clone_timeout,
+    )
+
+
+def _fetch_settings(settings: HubSettings) -> FetchSettings:
+    return FetchSettings(
+        access=tuple(
+            ChartAccess(
+                url_prefix=item.url_prefix,
+                username_file=item.username_file,
+                password_file=item.password_file,
+                ca_file=item.ca_file,
+                insecure=item.insecure,
+                pass_credentials=item.pass_credentials,
+            )
+            for item in settings.access
+        ),
+        allow_http=settings.git.allow_http,
+    )
+
+
+def _render_settings(settings: HubSettings) -> RenderSettings:
+    render = settings.render
+    return RenderSettings(
+        helm=render.helm,
+        kubectl=render.kubectl,
+        concurrency=render.concurrency,
+        timeout=render.timeout.total_seconds(),
+        require_sandbox=render.require_sandbox,
+        allow_remote_bases=render.allow_remote_bases,
+    )

@@ -1,0 +1,39 @@
+"""The durable table from closures to artifacts: same inputs, same artifact, no render, also after a restart."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from fleet.model.identity import Digest
+from fleet.render.ports import StoredClosure
+from fleet.store.port import Kind, Put, Store
+
+KEPT = 50_000
+
+
+@dataclass(slots=True)
+class Closures:
+    """Implements `fleet.render.ports.ClosureStore`, with the recent ones in memory."""
+
+    store: Store
+    _recent: OrderedDict[Digest, StoredClosure] = field(default_factory=OrderedDict)
+
+    async def get(self, key: Digest, /) -> StoredClosure | None:
+        """Look a closure up."""
+        if key in self._recent:
+            self._recent.move_to_end(key)
+            return self._recent[key]
+        data = await self.store.get(Kind.CLOSURES, key)
+        return None if data is None else self._remember(key, StoredClosure.decode(data))
+
+    async def put(self, key: Digest, closure: StoredClosure, /) -> None:
+        """Remember a closure."""
+        await self.store.commit(Put(Kind.CLOSURES, key, closure.encode()))
+        self._remember(key, closure)
+
+    def _remember(self, key: Digest, closure: StoredClosure) -> StoredClosure:
+        self._recent[key] = closure
+        if len(self._recent) > KEPT:
+            self._recent.popitem(last=False)
+        return closure

@@ -1,0 +1,395 @@
+"""Dispatch: per cluster, from targets and decisions to a signed assignment that agents can fetch.
+
+One key per cluster, level-based: decide every target (`fleet.rollout`), write its section, and if anything differs
+from the assignment that stands, commit a new generation and wake the cluster's parked polls. Nothing is handed
+out before it is durable. A cluster that left git is frozen as it is and marked detached.
+
+An artifact or section is readable by a cluster only if one of that cluster's recent assignments names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+
+from fleet import guard, rollout
+from fleet.codec.canonical import Digest
+from fleet.model.assignment import Head, Held, Hold, SectionRef, SignedHead
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.model.report import TargetStatus
+from fleet.model.target import Target
+from fleet.pki.keys import SigningKey
+from fleet.rollout import Facts
+from fleet.runtime import log as fields
+from fleet.runtime.reconciler import Done, Outcome
+from fleet.store.port import ArtifactStore, Change, Delete, Kind, Put, Store
+from fleet.wire.heads import head_digest, payload_of, sign_head
+from fleet.wire.sections import encode_section, section_digest
+from hub import state as hubstate
+from hub.gateway import CurrentHead
+from hub.operations import Operations
+from hub.sections import section_for
+from hub.state import State
+
+log = structlog.get_logger(__name__)
+
+KEPT_GENERATIONS = 2
+"""Earlier assignments whose content stays readable: an agent may still be fetching it."""
+
+_GENERATIONS = Counter("fleet_hub_generations_total", "New assignments handed out.")
+
+
+class _TargetRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of an assigned target besides its section."""
+
+    section: str
+    artifact: str
+    kinds: dict[str, int] = {}
+    needs: tuple[str, ...] = ()
+    """Targets on other clusters that this one depends on, for the order of removal."""
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True):
+    """An assignment as it stands, durable."""
+
+    epoch: int
+    generation: int
+    signed: SignedHead
+    targets: dict[str, _TargetRecord]
+    readable: tuple[tuple[str, ...], ...] = ()
+    """Digests named by this assignment and by the ones before it, newest first."""
+    detached: bool = False
+
+
+@dataclass(slots=True)
+class _Line:
+    """A cluster's assignment in memory and the polls that wait for the next one."""
+
+    record: _Record | None = None
+    head: CurrentHead | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def readable(self) -> frozenset[str]:
+        if self.record is None:
+            return frozenset()
+        return frozenset(digest for group in self.record.readable for digest in group)
+
+
+@dataclass(slots=True, kw_only=True)
+class Dispatcher:
+    """Implements `hub.gateway.Assignments`."""
+
+    store: Store
+    artifacts: ArtifactStore
+    state: State
+    operations: Operations
+    hub_id: str
+    epoch: int
+    keys: Callable[[], Iterable[SigningKey]]
+    cluster_uid: Callable[[ClusterName], str]
+    """UID of the control plane, bound when its agent joined; empty while none has."""
+    removing: Callable[[ClusterName], bool]
+    """Whether an admin asked to take everything off the cluster (``cluster remove --cascade``)."""
+    assigned: Callable[[frozenset[TargetId]], None]
+    """Told which targets were assigned another digest."""
+    _lines: dict[ClusterName, _Line] = field(default_factory=dict)
+
+    async def restore(self) -> None:
+        """Read the assignments that stand."""
+        for name, data in (await self.store.load(Kind.ASSIGNMENTS)).items():
+            self._install(ClusterName(name), msgspec.json.decode(data, type=_Record))
+
+    async def reconcile(self, cluster: ClusterName) -> Outcome:
+        """Bring one cluster's assignment up to date."""
+        uid = self.cluster_uid(cluster)
+        if not uid or not self.state.desired.evaluated:
+            return Done()
+        line = self._lines.setdefault(cluster, _Line())
+        draft = self._draft(cluster, line.record)
+        if line.record is not None and not self._differs(cluster, uid, line.record, draft):
+            return Done()
+        await self._commit(cluster, uid, line.record, draft)
+        return Done()
+
+    async def forget(self, cluster: ClusterName) -> None:
+        """Drop a removed cluster's assignment."""
+        await self.store.commit(Delete(Kind.ASSIGNMENTS, cluster))
+        self._lines.pop(cluster, None)
+
+    def generation(self, cluster: ClusterName) -> int:
+        """Return the generation that stands; 0 before the first."""
+        line = self._lines.get(cluster)
+        return line.record.generation if line and line.record else 0
+
+    def is_bound(self, cluster: ClusterName) -> bool:
+        """Whether an agent has joined for the cluster."""
+        return bool(self.cluster_uid(cluster))
+
+    # hub.gateway.Assignments
+
+    def current(self, cluster: ClusterName) -> CurrentHead | None:
+        """Return the head that stands."""
+        line = self._lines.get(cluster)
+        return line.head if line else None
+
+    async def changed(self, cluster: ClusterName, etag: str, timeout: float) -> CurrentHead | None:  # noqa: ASYNC109  # the port's word
+        """Wait for another head than the one named."""
+        line = self._lines.setdefault(cluster, _Line())
+        try:
+            async with asyncio.timeout(timeout):
+                while line.head is None or line.head.etag == etag:
+                    await line.changed.wait()
+        except TimeoutError:
+            return None
+        return line.head
+
+    async def section(self, cluster: ClusterName, digest: Digest) -> bytes | None:
+        """Return a section of one of the cluster's recent assignments."""
+        line = self._lines.get(cluster)
+        if line is None or digest not in line.readable():
+            return None
+        return await self.store.get(Kind.SECTIONS, digest)
+
+    async def artifact(self, cluster: ClusterName, digest: Digest) -> bytes | None:
+        """Return an artifact that a recent assignment names or that the cluster reports as applied."""
+        line = self._lines.get(cluster)
+        if line is None:
+            return None
+        applied = {status.applied for status in self.state.statuses.get(cluster, {}).values()}
+        if digest not in line.readable() and digest not in applied:
+            return None
+        return await self.artifacts.get(digest) if await self.artifacts.has(digest) else None
+
+    # drafting
+
+    def _draft(
+        self, cluster: ClusterName, record: _Record | None
+    ) -> dict[str, tuple[_TargetRecord, bytes]]:
+        if self.removing(cluster):
+            return {}
+        if cluster in self.state.desired.detached or cluster not in self.state.desired.clusters:
+            return self._kept(record.targets if record else {})
+        facts = self._facts()
+        draft = {
+            str(name): self._draft_target(target, facts)
+            for name, target in self.state.on_cluster(cluster).items()
+        }
+        if record is not None:
+            leaving = {name: old for name, old in record.targets.items() if name not in draft}
+            draft |= self._kept(
+                {name: old for name, old in leaving.items() if self._stays(cluster, name)}
+            )
+        return draft
+
+    def _draft_target(self, target: Target, facts: Facts) -> tuple[_TargetRecord, bytes]:
+        decision = rollout.decide(target, facts, over_budget=self._over_budget(target))
+        self.state.decisions[target.id] = decision
+        section = section_for(
+            target, decision, self.state.desired.projects, self.state.desired.clusters
+        )
+        candidate = self.state.candidates.get(target.id)
+        moved = candidate is not None and candidate.digest == decision.digest
+        kinds = candidate.kinds if candidate and moved else self.state.kinds.get(target.id, {})
+        record = _TargetRecord(
+            section=section_digest(section),
+            artifact=section.artifact,
+            kinds=dict(kinds),
+            needs=tuple(
+                sorted(
+                    str(id_)
+                    for edge in target.edges
+                    for id_ in edge.targets
+                    if id_.cluster != target.id.cluster
+                )
+            ),
+        )
+        return record, encode_section(section)
+
+    def _facts(self) -> Facts:
+        return Facts(
+            candidates=self.state.candidates,
+            assigned=self.state.assigned,
+            pending=frozenset(
+                id_
+                for id_, decision in self.state.decisions.items()
+                if decision.held is not None and decision.held.reason is Hold.DEPENDENCY
+            ),
+            statuses=_Statuses(self.state),
+        )
+
+    def _over_budget(self, target: Target) -> str:
+        subject = f"app/{target.id}"
+        candidate = self.state.candidates.get(target.id)
+        if candidate is None or candidate.error or not self.state.assigned.get(target.id):
+            self.state.holds.pop(subject, None)
+            return ""
+        automated = target.application.sync_policy.automated
+        verdict = guard.judge_objects(
+            self.state.kinds.get(target.id, {}),
+            candidate.kinds,
+            allow_empty=bool(automated and automated.allow_empty),
+            what=f"application {target.id.app!r} on {target.id.cluster}",
+        )
+        approved = self.state.approvals.get(subject) == candidate.digest
+        if not verdict.held or approved or candidate.digest == self.state.assigned[target.id]:
+            self.state.holds.pop(subject, None)
+            return ""
+        self.state.holds[subject] = hubstate.Hold(
+            subject=subject,
+            message=verdict.message,
+            removed=verdict.removed,
+            digest=candidate.digest,
+        )
+        return verdict.message
+
+    def _stays(self, cluster: ClusterName, name: str) -> bool:
+        """Whether a target that is no longer desired must stay in the assignment for now."""
+        if AppName(name) in self.state.desired.refused:
+            return True
+        leaving = TargetId(cluster, AppName(name))
+        users = [
+            TargetId(other, AppName(app))
+            for other, line in self._lines.items()
+            if other != cluster and line.record is not None
+            for app, record in line.record.targets.items()
+            if str(leaving) in record.needs
+        ]
+        users += [
+            TargetId(other, AppName(app))
+            for other, statuses in self.state.statuses.items()
+            if other != cluster
+            for app in statuses
+            if str(leaving) in self.state.past_needs.get(TargetId(other, AppName(app)), ())
+        ]
+        gone = frozenset(user for user in users if self.state.status(user) is None)
+        staying = frozenset(user for user in users if user in self.state.desired.targets)
+        return not rollout.may_leave(leaving, users, gone, staying)
+
+    def _kept(self, targets: Mapping[str, _TargetRecord]) -> dict[str, tuple[_TargetRecord, bytes]]:
+        return {name: (record, b"") for name, record in targets.items()}
+
+    # committing
+
+    def _differs(
+        self,
+        cluster: ClusterName,
+        uid: str,
+        record: _Record,
+        draft: Mapping[str, tuple[_TargetRecord, bytes]],
+    ) -> bool:
+        old = {name: item.section for name, item in record.targets.items()}
+        new = {name: item.section for name, (item, _) in draft.items()}
+        head = msgspec.json.decode(payload_of(record.signed), type=Head)
+        return (
+            old != new
+            or record.detached != self._is_detached(cluster)
+            or head.operations != self.operations.open_for(cluster)
+            or head.cluster_uid != uid
+            or record.epoch != self.epoch
+        )
+
+    def _is_detached(self, cluster: ClusterName) -> bool:
+        return cluster not in self.state.desired.clusters and not self.removing(cluster)
+
+    async def _commit(
+        self,
+        cluster: ClusterName,
+        uid: str,
+        record: _Record | None,
+        draft: Mapping[str, tuple[_TargetRecord, bytes]],
+    ) -> None:
+        targets = {name: item for name, (item, _) in sorted(draft.items())}
+        generation = 1 if record is None or record.epoch != self.epoch else record.generation + 1
+        head = Head(
+            hub=self.hub_id,
+            cluster=cluster,
+            cluster_uid=uid,
+            epoch=self.epoch,
+            generation=generation,
+            sections=tuple(
+                SectionRef(target=name, digest=item.section) for name, item in targets.items()
+            ),
+            operations=self.operations.open_for(cluster),
+            detached=self._is_detached(cluster),
+        )
+        named = tuple(
+            sorted({d for item in targets.values() for d in (item.section, item.artifact) if d})
+        )
+        before = record.readable if record else ()
+        new = _Record(
+            epoch=self.epoch,
+            generation=generation,
+            signed=sign_head(head, self.keys()),
+            targets=targets,
+            readable=(named, *before)[: 1 + KEPT_GENERATIONS],
+            detached=head.detached,
+        )
+        known = {item.section for item in record.targets.values()} if record else set()
+        changes: list[Change] = [
+            Put(Kind.SECTIONS, item.section, data)
+            for item, data in draft.values()
+            if data and item.section not in known
+        ]
+        await self.store.commit(*changes, Put(Kind.ASSIGNMENTS, cluster, msgspec.json.encode(new)))
+        moved = self._install(cluster, new)
+        _GENERATIONS.inc()
+        log.info(
+            "assigned",
+            **{fields.CLUSTER: cluster, fields.COUNT: len(targets)},
+            generation=generation,
+            moved=len(moved),
+            held=sum(1 for name in targets if self._held(cluster, name) is not None),
+        )
+        if moved:
+            self.assigned(moved)
+
+    def _held(self, cluster: ClusterName, name: str) -> Held | None:
+        decision = self.state.decisions.get(TargetId(cluster, AppName(name)))
+        return decision.held if decision else None
+
+    def _install(self, cluster: ClusterName, record: _Record) -> frozenset[TargetId]:
+        line = self._lines.setdefault(cluster, _Line())
+        moved: set[TargetId] = set()
+        for name, item in record.targets.items():
+            id_ = TargetId(cluster, AppName(name))
+            if self.state.assigned.get(id_, "") != item.artifact:
+                moved.add(id_)
+            self.state.assigned[id_] = item.artifact
+            self.state.kinds[id_] = item.kinds
+        before = line.record.targets if line.record else {}
+        for name in before.keys() - record.targets.keys():
+            id_ = TargetId(cluster, AppName(name))
+            self.state.past_needs[id_] = before[name].needs
+            self.state.assigned.pop(id_, None)
+            self.state.kinds.pop(id_, None)
+            self.state.decisions.pop(id_, None)
+            moved.add(id_)
+        line.record = record
+        line.head = CurrentHead(record.signed, head_digest(record.signed))
+        line.changed.set()
+        line.changed = asyncio.Event()
+        return frozenset(moved)
+
+
+class _Statuses(Mapping[TargetId, TargetStatus]):
+    """The reports of all clusters, looked up without copying them."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __getitem__(self, id_: TargetId) -> TargetStatus:
+        status = self._state.status(id_)
+        if status is None:
+            raise KeyError(id_)
+        return status
+
+    def __iter__(self) -> Iterator[TargetId]:
+        return iter(self._state.all_statuses())
+
+    def __len__(self) -> int:
+        return sum(len(statuses) for statuses in self._state.statuses.values())

@@ -1,0 +1,397 @@
+"""Evaluation: from the World to the Applications and targets in force.
+
+One key, level-based: look at the world, evaluate the sets whose inputs changed, fetch what they miss, judge what
+would vanish, put the rest in force. A set that fails keeps its last good rows; a result over the shrink budget
+waits for an approval of exactly what it would remove. Deciding is `fleet.generators`, `fleet.guard`,
+`fleet.targets` and `fleet.graph`; rendering and handing out come after, elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
+
+import structlog
+from fleet.argo.policy import merge_existing
+from fleet.generators.evaluate import evaluate_set
+from fleet.generators.result import Failed, Generated, Inputs, Missing
+from fleet.targets import Targets, cluster_of, resolve_targets
+from prometheus_client import Counter, Histogram
+
+from fleet import graph, guard
+from fleet.argo.documents import Problem
+from fleet.argo.references import parse_references
+from fleet.codec.canonical import digest_value
+from fleet.errors import BadInput, NotReady
+from fleet.model.application import DEPENDS_ON, Application
+from fleet.model.appset import ApplicationSet
+from fleet.model.cluster import Cluster
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.model.target import Reference, Target
+from fleet.model.world import SourceRequest, Tree, World
+from fleet.runtime.clock import Clock
+from fleet.runtime.reconciler import Done, Outcome
+from hub.accepted import BY_HAND, FLEET, NO_ROWS, Accepted, Rows
+from hub.state import Desired, Hold, SetStatus, State
+from hub.world import Worlds
+
+log = structlog.get_logger(__name__)
+
+MAX_PASSES = 12
+MAX_REMOVALS = "gitopsfleet.io/max-removals"
+
+_SETS = Counter(
+    "fleet_hub_sets_evaluated_total", "ApplicationSets evaluated, by result.", ["result"]
+)
+_SECONDS = Histogram("fleet_hub_evaluation_seconds", "Wall time of one evaluation of the fleet.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Memo:
+    """The last result of a set and what it was computed from."""
+
+    token: object
+    inputs: Inputs
+    result: Generated | Failed
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What judging collects over all sets."""
+
+    rows: dict[str, Rows] = field(default_factory=dict)
+    sets: dict[str, SetStatus] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    approved: set[str] = field(default_factory=set)
+    """Names whose removal somebody said yes to: they do not count against the fleet's budget."""
+    used_approvals: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class Evaluator:
+    """Keeps `State.desired` up to date."""
+
+    worlds: Worlds
+    accepted: Accepted
+    state: State
+    clock: Clock
+    held_clusters: Callable[[], Iterable[Cluster]]
+    """Clusters that only the hub knows (``fleet cluster add --label``)."""
+    joined_clusters: Callable[[], Iterable[ClusterName]]
+    """Clusters that have an agent: those that git forgot are detached."""
+    approval_used: Callable[[str], Awaitable[None]]
+    """Told the subject of an approval that has served."""
+    evaluated: Callable[[Set[str]], None]
+    """Told that `State.desired` is new, with the repositories that generators look at."""
+    _memos: dict[str, _Memo] = field(default_factory=dict)
+
+    async def reconcile(self, _key: str) -> Outcome:
+        """Evaluate the fleet once."""
+        with _SECONDS.time():
+            world, problems = await self.worlds.snapshot(self.held_clusters(), self._used())
+            if not any(repo.loaded for repo in self.worlds.repos):
+                errors = "; ".join(repo.error for repo in self.worlds.repos if repo.error)
+                raise NotReady(f"no fleet repository could be read yet: {errors}")
+            results, world = await self._results(world)
+            self.worlds.forget_unused(self._used())
+            outcome = self._judge(results, world)
+            applications, duplicates = self._combine(outcome, world)
+            applications = self._judge_fleet(applications, outcome, world)
+            await self.accepted.replace(outcome.rows)
+            for subject in outcome.used_approvals:
+                await self.approval_used(subject)
+            desired = self._desired(world, applications, outcome, (*problems, *duplicates))
+            self.state.holds = {
+                **{k: v for k, v in self.state.holds.items() if k.startswith("app/")},
+                **outcome.holds,
+            }
+            self.state.replace_desired(desired)
+        self.evaluated({request.repo_url for request in self._used()})
+        return Done()
+
+    def _used(self) -> set[SourceRequest]:
+        used: set[SourceRequest] = set()
+        for memo in self._memos.values():
+            used |= memo.inputs.trees | memo.inputs.blobs
+        return used
+
+    async def _results(self, world: World) -> tuple[dict[str, Generated | Failed], World]:
+        self._memos = {name: memo for name, memo in self._memos.items() if name in world.appsets}
+        results: dict[str, Generated | Failed] = {}
+        pending = sorted(world.appsets)
+        for _ in range(MAX_PASSES):
+            missing: set[SourceRequest] = set()
+            for name in pending:
+                result = await self._evaluate(world.appsets[name], world)
+                if isinstance(result, Missing):
+                    missing |= result.requests
+                else:
+                    results[name] = result
+            pending = [name for name in pending if name not in results]
+            if not pending:
+                return results, world
+            world = await self.worlds.answer(world, missing)
+        raise BadInput(f"generators keep asking for more after {MAX_PASSES} passes: {pending}")
+
+    async def _evaluate(self, appset: ApplicationSet, world: World) -> Generated | Missing | Failed:
+        memo = self._memos.get(appset.name)
+        if memo is not None and memo.token == _token(appset, memo.inputs, world):
+            _SETS.labels("unchanged").inc()
+            return memo.result
+        result = await asyncio.to_thread(evaluate_set, appset, world)
+        if isinstance(result, Missing):
+            return result
+        _SETS.labels("failed" if isinstance(result, Failed) else "generated").inc()
+        token = _token(appset, result.inputs, world)
+        self._memos[appset.name] = _Memo(token, result.inputs, result)
+        return result
+
+    def _judge(self, results: Mapping[str, Generated | Failed], world: World) -> _Outcome:
+        outcome = _Outcome()
+        for name in sorted(set(results) | self.accepted.names()):
+            previous = self.accepted.get(name)
+            result = results.get(name)
+            if result is None and not self.worlds.complete:
+                result = Failed(errors=(), inputs=Inputs())
+            if isinstance(result, Failed):
+                outcome.rows[name] = previous
+                outcome.sets[name] = _failed(name, result, previous)
+                continue
+            self._judge_set(name, result, world, outcome)
+        return outcome
+
+    def _judge_set(
+        self, name: str, result: Generated | None, world: World, outcome: _Outcome
+    ) -> None:
+        previous = self.accepted.get(name)
+        new = _in_force(result, previous, world.appsets.get(name))
+        verdict = guard.judge(
+            self._countable(previous.applications, world),
+            set(new),
+            largest=guard.baseline(previous.sizes, self.clock.now()),
+            what=f"ApplicationSet {name!r}",
+            allowed=_max_removals(world.appsets.get(name)),
+        )
+        subject = f"appset/{name}"
+        sizes = guard.remember(previous.sizes, len(new), self.clock.now())
+        if verdict.held:
+            digest = digest_value(list(verdict.removed))
+            if self.state.approvals.get(subject) != digest:
+                outcome.holds[subject] = Hold(
+                    subject=subject, message=verdict.message, removed=verdict.removed, digest=digest
+                )
+                outcome.rows[name] = previous
+                outcome.sets[name] = _status(name, result, previous.applications, verdict.message)
+                return
+            outcome.used_approvals.add(subject)
+            outcome.approved |= set(verdict.removed)
+            sizes = (guard.Size(self.clock.now(), len(new)),)
+        if sizes and previous.sizes and sizes[-1].count == previous.sizes[-1].count:
+            sizes = previous.sizes  # an unchanged size is not worth a write at every evaluation
+        if name in world.appsets or new:
+            outcome.rows[name] = Rows(applications=new, sizes=sizes)
+            outcome.sets[name] = _status(name, result, new, "")
+
+    def _countable(self, applications: Mapping[AppName, Application], world: World) -> set[str]:
+        """Names whose loss counts: an application of a cluster that left git is detached, not removed."""
+        return {name for name, item in applications.items() if cluster_of(item, world) is not None}
+
+    def _combine(
+        self, outcome: _Outcome, world: World
+    ) -> tuple[dict[AppName, Application], list[Problem]]:
+        by_hand = dict(world.applications)
+        if not self.worlds.complete:
+            by_hand = {**self.accepted.get(BY_HAND).applications, **by_hand}
+        applications: dict[AppName, Application] = {AppName(n): a for n, a in by_hand.items()}
+        outcome.rows[BY_HAND] = Rows(applications=dict(applications))
+        problems: list[Problem] = []
+        for name in sorted(outcome.rows.keys() - {BY_HAND, FLEET}):
+            for item in outcome.rows[name].applications.values():
+                first = applications.setdefault(item.name, item)
+                if first is not item:
+                    problems.append(_claimed_twice(item, first))
+        return applications, problems
+
+    def _judge_fleet(
+        self,
+        applications: dict[AppName, Application],
+        outcome: _Outcome,
+        world: World,
+    ) -> dict[AppName, Application]:
+        previous = {
+            name: item
+            for set_name in (*sorted(self.accepted.names()), BY_HAND)
+            for name, item in self.accepted.get(set_name).applications.items()
+        }
+        sizes = self.accepted.get(FLEET).sizes
+        counted = self._countable(previous, world) - outcome.approved
+        verdict = guard.judge(
+            counted,
+            set(applications),
+            largest=guard.baseline(sizes, self.clock.now()) - len(outcome.approved),
+            what="this evaluation of the fleet",
+        )
+        now = self.clock.now()
+        if verdict.held:
+            digest = digest_value(list(verdict.removed))
+            if self.state.approvals.get("fleet") != digest:
+                outcome.holds["fleet"] = Hold(
+                    subject="fleet", message=verdict.message, removed=verdict.removed, digest=digest
+                )
+                return self._keep(verdict.removed, previous, applications, outcome)
+            outcome.used_approvals.add("fleet")
+            sizes = ()
+        if outcome.approved or not sizes or sizes[-1].count != len(applications):
+            kept = () if outcome.approved else sizes
+            sizes = guard.remember(kept, len(applications), now)
+        outcome.rows[FLEET] = Rows(sizes=sizes)
+        return applications
+
+    def _keep(
+        self,
+        removed: Iterable[str],
+        previous: Mapping[AppName, Application],
+        applications: dict[AppName, Application],
+        outcome: _Outcome,
+    ) -> dict[AppName, Application]:
+        """Hold a removal fleet-wide: what would go stays in the rows of its set."""
+        outcome.rows[FLEET] = self.accepted.get(FLEET)
+        kept = dict(applications)
+        for name in removed:
+            item = kept[AppName(name)] = previous[AppName(name)]
+            rows = outcome.rows.get(item.appset, NO_ROWS)
+            outcome.rows[item.appset] = replace(
+                rows, applications={**rows.applications, item.name: item}
+            )
+        return kept
+
+    def _desired(
+        self,
+        world: World,
+        applications: dict[AppName, Application],
+        outcome: _Outcome,
+        problems: tuple[Problem, ...],
+    ) -> Desired:
+        found: Targets = resolve_targets(applications, world)
+        targets, bad_references = _with_edges(
+            found.targets, set(world.appsets) | (outcome.rows.keys() - {BY_HAND, FLEET})
+        )
+        clusters = {cluster.name: cluster for cluster in world.clusters}
+        return Desired(
+            clusters=clusters,
+            detached=frozenset(self.joined_clusters()) - clusters.keys()
+            if self.worlds.complete
+            else frozenset(),
+            projects=world.projects,
+            appsets=world.appsets,
+            applications=applications,
+            targets=targets,
+            sets=outcome.sets,
+            problems=(*problems, *found.problems, *bad_references),
+            refused=found.refused,
+            evaluated=True,
+        )
+
+
+def _token(appset: ApplicationSet, inputs: Inputs, world: World) -> object:
+    trees = []
+    for request in sorted(inputs.trees, key=lambda r: (r.repo_url, r.revision)):
+        tree = world.trees.get(request)
+        trees.append(tree.root if isinstance(tree, Tree) else repr(tree))
+    unread = [
+        request for request in inputs.blobs if not isinstance(world.blobs.get(request), bytes)
+    ]
+    return (
+        digest_value(appset.document),
+        world.clusters if inputs.clusters else (),
+        sorted((name, digest_value(p.document)) for name, p in world.projects.items())
+        if inputs.projects
+        else (),
+        tuple(trees),
+        repr(unread),
+    )
+
+
+def _in_force(
+    result: Generated | None, previous: Rows, appset: ApplicationSet | None
+) -> dict[AppName, Application]:
+    if result is None or appset is None:
+        return {}
+    generated = {item.name: item for item in result.applications}
+    withheld = {error.application for error in result.errors if error.application}
+    kept = {name: item for name, item in previous.applications.items() if name in withheld}
+    merged = merge_existing({**kept, **generated}, previous.applications, appset)
+    return dict(sorted(merged.items()))
+
+
+def _max_removals(appset: ApplicationSet | None) -> int | None:
+    if appset is None:
+        return None
+    text = appset.annotations.get(MAX_REMOVALS, "")
+    return int(text) if text.isdecimal() else None
+
+
+def _status(
+    name: str,
+    result: Generated | None,
+    applications: Mapping[AppName, Application],
+    held: str,
+) -> SetStatus:
+    errors = result.errors if result else ()
+    return SetStatus(
+        name=name,
+        applications=tuple(sorted(applications)),
+        errors=tuple(f"{error.reason}: {error.message}" for error in errors),
+        reason=errors[0].reason if errors else ("Held" if held else "ApplicationSetUpToDate"),
+        held=held,
+    )
+
+
+def _failed(name: str, result: Failed, previous: Rows) -> SetStatus:
+    errors = tuple(f"{error.reason}: {error.message}" for error in result.errors)
+    return SetStatus(
+        name=name,
+        applications=tuple(sorted(previous.applications)),
+        errors=errors or ("Unavailable: its repository has not been read yet",),
+        reason=result.errors[0].reason if result.errors else "Unavailable",
+        last_good=True,
+    )
+
+
+def _claimed_twice(item: Application, first: Application) -> Problem:
+    owner = f"ApplicationSet {first.appset!r}" if first.appset else str(first.where)
+    return Problem(
+        reason="DuplicateName",
+        message=f"application {item.name!r} of ApplicationSet {item.appset!r} "
+        f"already belongs to {owner}; that one counts",
+        where=item.where,
+        fatal=False,
+    )
+
+
+def _with_edges(
+    targets: Mapping[TargetId, Target], appsets: set[str]
+) -> tuple[dict[TargetId, Target], list[Problem]]:
+    references: dict[TargetId, tuple[Reference, ...]] = {}
+    problems: list[Problem] = []
+    unreadable: dict[TargetId, str] = {}
+    for id_, target in targets.items():
+        text = target.application.annotations.get(DEPENDS_ON, "")
+        try:
+            references[id_] = parse_references(text)
+        except BadInput as error:
+            unreadable[id_] = str(error)
+            where = replace(target.application.where, field=f"metadata.annotations.{DEPENDS_ON}")
+            problems.append(
+                Problem(
+                    reason=error.reason,
+                    message=f"application {id_.app!r}: {error.message}",
+                    where=where,
+                    fatal=True,
+                )
+            )
+    resolved = graph.resolve_edges(targets, references, appsets=appsets)
+    for id_, message in unreadable.items():
+        resolved[id_] = replace(resolved[id_], held=message)
+    return resolved, problems

@@ -1,0 +1,112 @@
+"""Joints: what has happened in one part of the hub decides which keys another part looks at.
+
+    poller ──moved──> evaluate ──evaluated──> render (per target) ──rendered──> dispatch (per cluster) ──> agents
+                                                  ^                                ^
+    reports ──facts changed───────────────────────┘         status changed ────────┘
+
+Only keys travel: whoever gets one reads the facts again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
+
+from fleet.model.identity import ClusterName, TargetId
+from fleet.runtime.clock import Clock
+from fleet.runtime.queue import WorkQueue
+from hub.poller import Poller
+from hub.records import Records
+from hub.state import State
+
+FLEET_KEY = "fleet"
+"""The one key of evaluation."""
+COALESCE = 0.02
+"""Seconds that a cluster's dispatch waits for more renderings: one generation instead of fifty."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Queues:
+    """The keys that wait."""
+
+    repositories: WorkQueue[str]
+    fleet: WorkQueue[str]
+    targets: WorkQueue[TargetId]
+    clusters: WorkQueue[ClusterName]
+
+    @classmethod
+    def make(cls, clock: Clock) -> Queues:
+        """Make empty queues."""
+        return cls(
+            repositories=WorkQueue(clock, "repositories"),
+            fleet=WorkQueue(clock, "fleet"),
+            targets=WorkQueue(clock, "targets"),
+            clusters=WorkQueue(clock, "clusters"),
+        )
+
+    def evaluate(self) -> None:
+        """Ask for an evaluation."""
+        self.fleet.add(FLEET_KEY)
+
+    def moved(self, _repo_url: str) -> None:
+        """A repository has news; several that move together make one evaluation."""
+        self.fleet.add_after(FLEET_KEY, 0.005)
+
+
+@dataclass(slots=True, kw_only=True)
+class Joints:
+    """The callbacks of the parts."""
+
+    state: State
+    queues: Queues
+    records: Records
+    poller: Poller
+    fleet_repositories: frozenset[str]
+    agents: Callable[[], Iterable[ClusterName]]
+    """Clusters that have an agent."""
+
+    def evaluated(self, generator_repositories: Set[str]) -> None:
+        """The desired state is new: render every target, dispatch every cluster, poll what is in use."""
+        desired = self.state.desired
+        sources = {
+            source.repo_url
+            for application in desired.applications.values()
+            for source in application.sources
+            if not source.chart
+        }
+        self.poller.want(self.fleet_repositories | generator_repositories | sources)
+        for id_ in {*desired.targets, *self.state.candidates}:
+            self.queues.targets.add(id_)
+        for name in {*desired.clusters, *self.agents()}:
+            self.queues.clusters.add_after(name, COALESCE)
+
+    def rendered(self, id_: TargetId) -> None:
+        """A target has another candidate."""
+        self.queues.clusters.add_after(id_.cluster, COALESCE)
+
+    def assigned(self, moved: frozenset[TargetId]) -> None:
+        """Targets were assigned other digests: what waits for them looks again."""
+        for name in self.state.waiting_clusters(moved):
+            self.queues.clusters.add(name)
+
+    def status_changed(self, cluster: ClusterName, changed: frozenset[TargetId]) -> None:
+        """Targets were reported otherwise: what waits for them looks again."""
+        for name in self.state.waiting_clusters(changed):
+            self.queues.clusters.add(name)
+        if self.records.is_removing(cluster):
+            self.queues.clusters.add(cluster)
+
+    def released(self, needed: TargetId) -> None:
+        """Something that needed this target is gone: it may leave now, if it wants to."""
+        self.queues.clusters.add(needed.cluster)
+
+    def facts_changed(self, cluster: ClusterName) -> None:
+        """A cluster has other capabilities: charts may ask about them."""
+        for id_ in self.state.desired.targets:
+            if id_.cluster == cluster:
+                self.queues.targets.add(id_)
+
+    def joined(self, cluster: ClusterName) -> None:
+        """A cluster has an agent now."""
+        self.queues.evaluate()
+        self.queues.clusters.add(cluster)

@@ -1,0 +1,133 @@
+"""Renderings: per target, from the Application to a candidate artifact.
+
+One key per target, so that a chart that hangs or fails delays nobody else. A target whose sources resolve to what
+they were, with the same Application and capabilities, costs a comparison; beyond that `fleet.render` decides
+whether anything has to run at all. The result is a fact for `hub.dispatch`, a failure included: the target then
+stays at what it has, with the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from fleet.render.artifact import decode_artifact
+from fleet.render.renderer import Renderer
+
+from fleet.errors import BadInput, Denied, FleetError
+from fleet.model.application import Application
+from fleet.model.identity import TargetId
+from fleet.model.report import ClusterFacts
+from fleet.render.request import Capabilities, Rendering, ResolvedSource
+from fleet.rollout import Candidate
+from fleet.runtime.reconciler import Done, Outcome
+from fleet.store.port import ArtifactStore
+from fleet.sync.order import unsupported
+from hub.state import State
+
+log = structlog.get_logger(__name__)
+
+
+RETURNING = frozenset(
+    ("argoproj.io/Application", "argoproj.io/ApplicationSet", "argoproj.io/AppProject")
+)
+"""Kinds that are not applied on the management cluster but belong to the hub's own world."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """What a rendering was made of; compared by value."""
+
+    application: Application
+    resolved: tuple[ResolvedSource, ...]
+    capabilities: Capabilities
+
+
+@dataclass(slots=True, kw_only=True)
+class Renderings:
+    """Keeps `State.candidates` up to date."""
+
+    renderer: Renderer
+    artifacts: ArtifactStore
+    state: State
+    rendered: Callable[[TargetId], None]
+    """Told when a target's candidate changed."""
+    _inputs: dict[TargetId, _Input] = field(default_factory=dict)
+    _unsupported: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By artifact: what in it cannot be carried out yet."""
+    _warnings: dict[TargetId, tuple[str, ...]] = field(default_factory=dict)
+
+    async def reconcile(self, id_: TargetId) -> Outcome:
+        """Render one target if anything about it changed."""
+        target = self.state.desired.targets.get(id_)
+        if target is None:
+            self.forget(id_)
+            return Done()
+        try:
+            await self._render(id_, target.application)
+        except (BadInput, Denied) as error:
+            self._failed(id_, error)
+            raise
+        except FleetError as error:
+            # the outside failed: what was rendered before stays the candidate
+            if id_ not in self.state.candidates or self.state.candidates[id_].error:
+                self._failed(id_, error)
+            raise
+        return Done()
+
+    def warnings(self, id_: TargetId) -> tuple[str, ...]:
+        """What rendering wants the owner to know."""
+        return self._warnings.get(id_, ())
+
+    def refresh(self, id_: TargetId) -> None:
+        """Forget what a target was rendered from, so that the next run looks at everything again."""
+        self._inputs.pop(id_, None)
+
+    def forget(self, id_: TargetId) -> None:
+        """Drop a target that left."""
+        self._inputs.pop(id_, None)
+        self._warnings.pop(id_, None)
+        self.state.candidates.pop(id_, None)
+        self.state.revisions.pop(id_, None)
+
+    async def _render(self, id_: TargetId, application: Application) -> None:
+        resolved = await self.renderer.resolve(application)
+        made_of = _Input(application, resolved, self._capabilities(id_))
+        if self._inputs.get(id_) == made_of:
+            return
+        rendering = await self.renderer.render(application, resolved, made_of.capabilities)
+        self._inputs[id_] = made_of
+        self._rendered(id_, rendering, await self._held(id_, rendering))
+
+    def _capabilities(self, id_: TargetId) -> Capabilities:
+        seen = self.state.seen.get(id_.cluster)
+        facts = seen.facts if seen and seen.facts else ClusterFacts(uid="")
+        return Capabilities(kube_version=facts.kube_version, api_versions=facts.api_versions)
+
+    async def _held(self, id_: TargetId, rendering: Rendering) -> str:
+        """Say why an artifact must not be applied as things are: it asks for what is not built yet."""
+        if rendering.artifact not in self._unsupported:
+            objects = decode_artifact(await self.artifacts.get(rendering.artifact))
+            self._unsupported[rendering.artifact] = unsupported(objects)
+        found = list(self._unsupported[rendering.artifact])
+        cluster = self.state.desired.clusters.get(id_.cluster)
+        if cluster is not None and cluster.management:
+            found += sorted(RETURNING & rendering.kinds.keys())
+        return f"not supported yet: {', '.join(found)}" if found else ""
+
+    def _rendered(self, id_: TargetId, rendering: Rendering, held: str) -> None:
+        self.state.revisions[id_] = rendering.revision
+        self._warnings[id_] = tuple(
+            f"{warning.reason}: {warning.message}" for warning in rendering.warnings
+        )
+        self._take(id_, Candidate(digest=rendering.artifact, kinds=rendering.kinds, held=held))
+
+    def _failed(self, id_: TargetId, error: FleetError) -> None:
+        self._inputs.pop(id_, None)
+        self._take(id_, Candidate(error=f"{error.reason}: {error}"))
+
+    def _take(self, id_: TargetId, candidate: Candidate) -> None:
+        if self.state.candidates.get(id_) != candidate:
+            self.state.candidates[id_] = candidate
+            self.rendered(id_)

@@ -1,0 +1,136 @@
+"""What an operator may set about the hub: the shape of ``hub.yaml``, its defaults, and its meaning.
+
+Required: ``state``, ``externalURL``, ``agents``, ``api`` and at least one repository; everything else has a
+default that is right for a first installation. Keys are written in camelCase; relative paths are relative to the
+file. The commented sample is ``config/hub.yaml`` and a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentsListener:
+    """Where agents dial in (mutual TLS; a load balancer must pass TCP through)."""
+
+    listen: str
+    """HOST:PORT."""
+    handshakes_per_second: int = 400
+    """Admission of new TLS connections; a reconnect storm waits in line instead of taking the processor."""
+    names: tuple[str, ...] = ()
+    """More names or addresses for the listener's certificate, besides that of externalURL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiListener:
+    """Where people, probes and webhooks come in."""
+
+    listen: str
+    """HOST:PORT; anything but a loopback address needs ``certFile`` and ``keyFile``."""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    token_file: Path | None = None
+    """The administrators' token; default ``<state>/admin.token``, made at the first start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetRepository:
+    """One place that fleet documents are read from."""
+
+    repo_url: str
+    revision: str = "HEAD"
+    path: str = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Credentials and trust for repositories (git, Helm, OCI) below one URL prefix; the longest wins."""
+
+    url_prefix: str
+    username_file: Path | None = None
+    password_file: Path | None = None
+    ssh_key_file: Path | None = None
+    known_hosts_file: Path | None = None
+    ca_file: Path | None = None
+    insecure: bool = False
+    """Do not verify the server's certificate."""
+    pass_credentials: bool = False
+    """Send the credentials also to other hosts that a Helm repository's index points to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Git:
+    allow_file: bool = False
+    """Accept ``file://`` repositories."""
+    allow_http: bool = False
+    """Accept unencrypted ``http://`` repositories."""
+    poll_interval: timedelta = timedelta(seconds=120)
+    """How often each repository is asked for news, with jitter; webhooks only make it sooner."""
+    timeout: timedelta = timedelta(seconds=60)
+    clone_timeout: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Render:
+    helm: Path | None = None
+    """The helm program; default: from PATH."""
+    kubectl: Path | None = None
+    """kubectl, for ``kubectl kustomize``; default: from PATH."""
+    concurrency: int = 2
+    """Renders at the same time."""
+    timeout: timedelta = timedelta(seconds=90)
+    require_sandbox: bool = True
+    """Refuse to start where a render child cannot be cut off from the network."""
+    allow_remote_bases: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Lifetimes of what the hub issues."""
+
+    certificate_lifetime: timedelta = timedelta(hours=24)
+    renew_expired_for: timedelta = timedelta(days=30)
+    """How long an expired certificate may still be exchanged for a new one, by proof of its key."""
+    join_token_lifetime: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """``POST /webhook``: a push event makes the hub look at the repository at once."""
+
+    secret_file: Path | None = None
+    """The shared secret; without it events are refused."""
+    allow_unsigned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    level: str = "info"
+    form: str = "json"
+    """json or console."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    state: Path
+    """The folder of everything durable: database, artifacts, keys, mirrors. Mode 0700."""
+    external_url: str
+    """https://HOST:PORT as agents reach ``agents.listen``."""
+    agents: AgentsListener
+    api: ApiListener
+    repositories: tuple[FleetRepository, ...]
+    database: str = ""
+    """SQLAlchemy URL; default: SQLite in the state folder."""
+    access: tuple[Access, ...] = ()
+    git: Git = field(default_factory=Git)
+    render: Render = field(default_factory=Render)
+    identity: Identity = field(default_factory=Identity)
+    webhook: Webhook = field(default_factory=Webhook)
+    log: Log = field(default_factory=Log)
+    lease: timedelta = timedelta(seconds=90)
+    """A cluster that was not heard of for this long is shown as Unknown."""
+    grace: timedelta = timedelta(seconds=20)
+    """How long a stop waits for work under way."""

@@ -1,0 +1,132 @@
+"""What the hub knows right now, in one place: the facts that its reconcilers share.
+
+One event loop owns it, so there are no locks: evaluation replaces `desired`, rendering fills `candidates`,
+dispatch fills `assigned` and `decisions`, rollup fills `statuses`. Nothing here is durable by itself; each
+owner stores what must survive before it changes it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fleet.argo.documents import Problem
+
+from fleet.graph import dependents
+from fleet.model.application import Application
+from fleet.model.appset import ApplicationSet
+from fleet.model.cluster import Cluster
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.model.project import AppProject
+from fleet.model.report import ClusterFacts, TargetStatus
+from fleet.model.target import Target
+from fleet.rollout import Candidate, Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Something that waits for ``fleet approve SUBJECT``; ``digest`` names exactly what is held."""
+
+    subject: str
+    message: str
+    removed: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStatus:
+    """How one ApplicationSet stands after the last evaluation."""
+
+    name: str
+    applications: tuple[AppName, ...] = ()
+    errors: tuple[str, ...] = ()
+    reason: str = "ApplicationSetUpToDate"
+    held: str = ""
+    last_good: bool = False
+    """The rows in force are older than the document or the world: generation failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """The result of one evaluation, replaced as a whole."""
+
+    clusters: Mapping[ClusterName, Cluster] = field(default_factory=dict)
+    detached: frozenset[ClusterName] = frozenset()
+    projects: Mapping[str, AppProject] = field(default_factory=dict)
+    appsets: Mapping[str, ApplicationSet] = field(default_factory=dict)
+    applications: Mapping[AppName, Application] = field(default_factory=dict)
+    targets: Mapping[TargetId, Target] = field(default_factory=dict)
+    sets: Mapping[str, SetStatus] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    refused: Mapping[AppName, str] = field(default_factory=dict)
+    """Applications without a usable target, with the reason: what they have stays."""
+    evaluated: bool = False
+
+
+@dataclass(slots=True)
+class Seen:
+    """When a cluster's agent was last heard of, and what it is."""
+
+    at: datetime | None = None
+    facts: ClusterFacts | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """The shared facts."""
+
+    desired: Desired = field(default_factory=Desired)
+    candidates: dict[TargetId, Candidate] = field(default_factory=dict)
+    revisions: dict[TargetId, str] = field(default_factory=dict)
+    """Display revision of each target's newest rendering."""
+    assigned: dict[TargetId, str] = field(default_factory=dict)
+    kinds: dict[TargetId, Mapping[str, int]] = field(default_factory=dict)
+    """Objects by kind of what is assigned: the baseline of the object budget."""
+    decisions: dict[TargetId, Decision] = field(default_factory=dict)
+    past_needs: dict[TargetId, tuple[str, ...]] = field(default_factory=dict)
+    """What targets needed on other clusters when they left, until they are reported gone."""
+    statuses: dict[ClusterName, dict[str, TargetStatus]] = field(default_factory=dict)
+    seen: dict[ClusterName, Seen] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    approvals: dict[str, str] = field(default_factory=dict)
+    """Subject -> digest of what was approved."""
+    _users: Mapping[TargetId, frozenset[TargetId]] = field(default_factory=dict)
+
+    def replace_desired(self, desired: Desired) -> None:
+        """Take over the result of an evaluation."""
+        self.desired = desired
+        self._users = dependents(desired.targets.values())
+
+    def status(self, target: TargetId) -> TargetStatus | None:
+        """Return the last report about a target."""
+        return self.statuses.get(target.cluster, {}).get(target.app)
+
+    def all_statuses(self) -> dict[TargetId, TargetStatus]:
+        """Return the last report about every target."""
+        return {
+            TargetId(cluster, AppName(name)): status
+            for cluster, statuses in self.statuses.items()
+            for name, status in statuses.items()
+        }
+
+    def users(self, target: TargetId) -> frozenset[TargetId]:
+        """Return the targets that need this one directly."""
+        return self._users.get(target, frozenset())
+
+    def waiting_clusters(self, changed: Iterable[TargetId]) -> frozenset[ClusterName]:
+        """Return the other clusters with targets that need any of these."""
+        return frozenset(
+            user.cluster
+            for id_ in changed
+            for user in self.users(id_)
+            if user.cluster != id_.cluster
+        )
+
+    def on_cluster(self, cluster: ClusterName) -> dict[AppName, Target]:
+        """Return the desired targets of one cluster."""
+        return {
+            id_.app: target
+            for id_, target in self.desired.targets.items()
+            if id_.cluster == cluster
+        }

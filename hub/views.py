@@ -1,0 +1,366 @@
+"""Views: what people are shown, computed from the hub's facts. Pure reading; nothing is decided here.
+
+The rule of truth: Synced or Healthy is only shown for the digest that is assigned and reported as applied, and
+never from a report older than the lease.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from fleet import graph, rollout
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.model.report import Health, Sync, TargetStatus
+from fleet.model.target import Edge, Target
+from fleet.rollout import Facts
+from fleet.wire import api
+from hub.dispatch import Dispatcher
+from hub.poller import Poller
+from hub.records import Records
+from hub.renderings import Renderings
+from hub.rollup import Rollup
+from hub.state import State
+from hub.world import Worlds
+
+
+@dataclass(slots=True, kw_only=True)
+class Views:
+    state: State
+    rollup: Rollup
+    dispatcher: Dispatcher
+    records: Records
+    renderings: Renderings
+    worlds: Worlds
+    poller: Poller
+
+    def apps(self) -> api.AppList:
+        """All targets, and those that left but are not gone yet."""
+        ids = set(self.state.desired.targets) | set(self.state.all_statuses())
+        rows = [self.app(id_) for id_ in sorted(ids)]
+        rows += [self._refused(name) for name in sorted(self._without_target())]
+        return api.AppList(items=tuple(sorted(rows, key=lambda row: (row.name, row.cluster))))
+
+    def app(self, id_: TargetId) -> api.AppRow:
+        """One row."""
+        target = self.state.desired.targets.get(id_)
+        status = self._shown(id_, target)
+        decision = self.state.decisions.get(id_)
+        waiting = decision.waiting_for if decision and decision.waiting_for else status.waiting_for
+        age = self.rollup.age(id_.cluster)
+        return api.AppRow(
+            name=id_.app,
+            cluster=id_.cluster,
+            set=target.application.appset if target else "",
+            project=target.application.project if target else "",
+            sync=status.sync.value,
+            health=status.health.value,
+            revision=self.state.revisions.get(id_, ""),
+            digest=self.state.assigned.get(id_, ""),
+            waiting_for=waiting,
+            message=self._message(id_, target, status),
+            age_seconds=int(age.total_seconds()) if age is not None else None,
+        )
+
+    def app_detail(self, id_: TargetId) -> api.AppDetail:
+        """Everything about one target."""
+        target = self.state.desired.targets[id_]
+        application = target.application
+        policy = application.sync_policy.automated
+        status = self.rollup.shown(id_)
+        cluster = self.state.desired.clusters.get(id_.cluster)
+        return api.AppDetail(
+            app=self.app(id_),
+            namespace=application.destination.namespace,
+            server=cluster.server if cluster else "",
+            sources=tuple(
+                f"{source.repo_url} {source.chart or source.path} {source.target_revision}".strip()
+                for source in application.sources
+            ),
+            automated=policy is not None,
+            prune=bool(policy and policy.prune),
+            self_heal=bool(policy and policy.self_heal),
+            deletion=application.deletion.value,
+            applied=status.applied,
+            phase=status.phase.value,
+            objects=status.objects,
+            problems=tuple(
+                api.ObjectRow(
+                    ref=item.ref,
+                    sync=item.sync.value,
+                    health=item.health.value if item.health else None,
+                    message=item.message,
+                )
+                for item in status.problems
+            ),
+            warnings=(
+                *(f"{w.reason}: {w.message}" for w in application.warnings),
+                *self.renderings.warnings(id_),
+            ),
+            operation=_operation(status),
+        )
+
+    def appsets(self) -> api.AppSetList:
+        """All ApplicationSets."""
+        rows = [
+            api.AppSetRow(
+                name=item.name,
+                applications=item.applications,
+                reason=item.reason,
+                errors=item.errors,
+                held=item.held,
+                last_good=item.last_good,
+            )
+            for _, item in sorted(self.state.desired.sets.items())
+        ]
+        return api.AppSetList(items=tuple(rows))
+
+    def clusters(self) -> api.ClusterList:
+        """Clusters of git, of the hub, and identities that nothing declares."""
+        names = set(self.state.desired.clusters) | self.records.names()
+        return api.ClusterList(items=tuple(self.cluster(name) for name in sorted(names)))
+
+    def cluster(self, name: ClusterName) -> api.ClusterRow:
+        """One cluster."""
+        cluster = self.state.desired.clusters.get(name)
+        rows = [self.app(id_) for id_ in self.state.desired.targets if id_.cluster == name]
+        seen = self.state.seen.get(name)
+        facts = seen.facts if seen else None
+        age = self.rollup.age(name)
+        return api.ClusterRow(
+            name=name,
+            server=cluster.server if cluster else "",
+            project=cluster.project if cluster else "",
+            labels=dict(cluster.labels) if cluster else {},
+            source=cluster.source.value if cluster else "none",
+            management=bool(cluster and cluster.management),
+            state=self._cluster_state(name),
+            targets=len(rows),
+            synced=sum(row.sync == Sync.SYNCED for row in rows),
+            healthy=sum(row.health == Health.HEALTHY for row in rows),
+            generation=self.dispatcher.generation(name),
+            age_seconds=int(age.total_seconds()) if age is not None else None,
+            kube_version=facts.kube_version if facts else "",
+            agent_version=facts.agent_version if facts else "",
+        )
+
+    def holds(self) -> api.HoldList:
+        """What waits for ``fleet approve``."""
+        return api.HoldList(
+            items=tuple(
+                api.HoldRow(
+                    subject=hold.subject,
+                    message=hold.message,
+                    removed=hold.removed,
+                    digest=hold.digest,
+                )
+                for _, hold in sorted(self.state.holds.items())
+            )
+        )
+
+    def explain(self, id_: TargetId) -> api.Explanation:
+        """Why a target exists, what it waits for, and which row and edge decided."""
+        target = self.state.desired.targets.get(id_)
+        if target is None:
+            return api.Explanation(
+                target=str(id_), exists=False, why=self._why_not(id_), set="", row="", file="", line=0,
+                decision="", edges=(), needed_by=(), app=None,
+            )  # fmt: skip
+        application = target.application
+        where = application.where
+        origin = (
+            f"ApplicationSet {application.appset} made it from {application.row or 'its generators'}"
+            if application.appset
+            else f"written by hand in {where.file}:{where.line}"
+        )
+        decision = self.state.decisions.get(id_)
+        held = decision.held if decision else None
+        return api.Explanation(
+            target=str(id_),
+            exists=True,
+            why=f"{origin}; its destination is cluster {id_.cluster}",
+            set=application.appset,
+            row=application.row,
+            file=where.file,
+            line=where.line,
+            decision=f"held ({held.reason}): {held.message}" if held else "free to move",
+            edges=tuple(self._edge(target, edge) for edge in target.edges),
+            needed_by=tuple(sorted(str(user) for user in self.state.users(id_))),
+            app=self.app(id_),
+        )
+
+    def graph(self, cluster: str) -> api.Graph:
+        """The dependency graph, of all clusters or of those targets that touch one."""
+        targets = self.state.desired.targets
+        level = graph.levels(targets.values())
+        chosen = {id_ for id_ in targets if not cluster or id_.cluster == cluster}
+        edges = [
+            (target, edge, needed)
+            for target in targets.values()
+            for edge in target.edges
+            for needed in edge.targets
+            if target.id in chosen or needed in chosen
+        ]
+        chosen |= {target.id for target, _, _ in edges} | {needed for _, _, needed in edges}
+        return api.Graph(
+            nodes=tuple(
+                api.GraphNode(
+                    target=str(id_), level=level.get(id_), sync=row.sync, health=row.health
+                )
+                for id_ in sorted(chosen)
+                for row in (self.app(id_),)
+            ),
+            edges=tuple(
+                api.GraphEdge(
+                    source=str(target.id),
+                    target=str(needed),
+                    reference=edge.reference.text,
+                    satisfied=not self._lack(needed),
+                )
+                for target, edge, needed in edges
+            ),
+            cycles=tuple(
+                tuple(str(id_) for id_ in cycle.path)
+                for cycle in graph.find_cycles(targets.values())
+            ),
+        )
+
+    def problems(self) -> api.ProblemList:
+        """What is wrong with the documents of the fleet repositories."""
+        return api.ProblemList(
+            items=tuple(
+                api.ProblemRow(
+                    reason=problem.reason,
+                    message=problem.message,
+                    object=problem.where.object,
+                    file=problem.where.file,
+                    line=problem.where.line,
+                    field=problem.where.field,
+                    fatal=problem.fatal,
+                )
+                for problem in self.state.desired.problems
+            )
+        )
+
+    def repositories(self) -> api.RepositoryList:
+        """Every repository in use, with what is wrong with it right now."""
+        fleet = [repo.status() for repo in self.worlds.repos]
+        rows = [
+            api.RepositoryRow(
+                url=status.repository.repo_url,
+                revision=status.repository.revision,
+                path=status.repository.path,
+                commit=status.commit,
+                files=status.files,
+                error=status.error or self.poller.errors.get(status.repository.repo_url, ""),
+                fleet=True,
+            )
+            for status in fleet
+        ]
+        others = self.poller.wanted - {status.repository.repo_url for status in fleet}
+        rows += [
+            api.RepositoryRow(
+                url=url, revision="", path="", commit="", files=0,
+                error=self.poller.errors.get(url, ""), fleet=False,
+            )
+            for url in sorted(others)
+        ]  # fmt: skip
+        return api.RepositoryList(items=tuple(rows))
+
+    def _shown(self, id_: TargetId, target: Target | None) -> TargetStatus:
+        status = self.rollup.shown(id_)
+        if target is None:
+            return status
+        candidate = self.state.candidates.get(id_)
+        if candidate is not None and candidate.error:
+            return _with(status, Sync.UNKNOWN)
+        assigned = self.state.assigned.get(id_, "")
+        wanted = candidate.digest if candidate else assigned
+        if status.sync is Sync.SYNCED and (status.assigned != assigned or assigned != wanted):
+            return _with(status, Sync.OUT_OF_SYNC)
+        if not assigned:
+            return TargetStatus(
+                target=id_.app, sync=Sync.OUT_OF_SYNC, health=Health.MISSING, message=status.message
+            )
+        return status
+
+    def _message(self, id_: TargetId, target: Target | None, status: TargetStatus) -> str:
+        decision = self.state.decisions.get(id_)
+        if target is None:
+            return status.message or "left the fleet repository; being removed"
+        if decision and decision.held:
+            return decision.held.message
+        return status.message
+
+    def _without_target(self) -> set[AppName]:
+        with_target = {id_.app for id_ in self.state.desired.targets}
+        reported = {id_.app for id_ in self.state.all_statuses()}
+        return set(self.state.desired.refused) - with_target - reported
+
+    def _refused(self, name: AppName) -> api.AppRow:
+        application = self.state.desired.applications.get(name)
+        return api.AppRow(
+            name=name,
+            cluster="",
+            set=application.appset if application else "",
+            project=application.project if application else "",
+            sync=Sync.UNKNOWN.value,
+            health=Health.UNKNOWN.value,
+            revision="",
+            digest="",
+            waiting_for=(),
+            message=self.state.desired.refused[name],
+            age_seconds=None,
+        )
+
+    def _cluster_state(self, name: ClusterName) -> str:
+        if self.records.is_removing(name):
+            return "Removing"
+        if not self.dispatcher.is_bound(name):
+            return "NotJoined"
+        if name in self.state.desired.detached:
+            return "Detached"
+        return "Connected" if self.rollup.is_connected(name) else "Disconnected"
+
+    def _why_not(self, id_: TargetId) -> str:
+        if id_.app in self.state.desired.refused:
+            return self.state.desired.refused[id_.app]
+        application = self.state.desired.applications.get(id_.app)
+        if application is not None:
+            places = [str(other) for other in self.state.desired.targets if other.app == id_.app]
+            return f"the application is not on this cluster; it is {', '.join(places) or 'nowhere'}"
+        if id_.cluster not in self.state.desired.clusters:
+            return f"there is no cluster {id_.cluster!r} and no application {id_.app!r}"
+        return f"no document and no ApplicationSet makes an application {id_.app!r}"
+
+    def _edge(self, target: Target, edge: Edge) -> api.EdgeRow:
+        lacks = [lack for needed in edge.targets if (lack := self._lack(needed))]
+        message = edge.blocked or "; ".join(lacks) or edge.note or "satisfied"
+        return api.EdgeRow(
+            reference=edge.reference.text,
+            targets=tuple(str(needed) for needed in edge.targets),
+            satisfied=not edge.blocked and not lacks,
+            message=message,
+        )
+
+    def _lack(self, needed: TargetId) -> str:
+        return rollout.unsatisfied(
+            needed,
+            Facts(
+                candidates=self.state.candidates,
+                assigned=self.state.assigned,
+                pending=frozenset(),
+                statuses=self.state.all_statuses(),
+            ),
+        )
+
+
+def _with(status: TargetStatus, sync: Sync) -> TargetStatus:
+    return msgspec.structs.replace(status, sync=sync)
+
+
+def _operation(status: TargetStatus) -> str:
+    if status.operation is None:
+        return ""
+    return f"{status.operation.id} {status.operation.phase} {status.operation.message}".strip()

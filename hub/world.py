@@ -1,0 +1,163 @@
+"""The World: the snapshot that evaluation looks at, put together from git mirrors and the hub's own records.
+
+`snapshot` never goes to the network except for a repository that was never fetched: it resolves every tree and
+file that the last evaluation used, as the mirrors know them now. `answer` adds what a pass found missing. What
+cannot be had goes in as `Unavailable`: an error is a fact, never an empty answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from fleet.argo.documents import FleetDocuments, Problem
+
+from fleet.errors import FleetError
+from fleet.model.application import Application
+from fleet.model.appset import ApplicationSet
+from fleet.model.cluster import Cluster
+from fleet.model.project import DEFAULT_PROJECT, AppProject
+from fleet.model.world import BlobRequest, SourceRequest, Tree, TreeRequest, Unavailable, World
+from fleet.runtime.clock import Clock
+from hub.fleetrepo import FleetRepo, Mirrors
+
+
+@dataclass(slots=True)
+class Worlds:
+    """Makes snapshots; remembers since when a source has been unavailable, and the files in use."""
+
+    mirrors: Mirrors
+    repos: tuple[FleetRepo, ...]
+    clock: Clock
+    _since: dict[SourceRequest, datetime] = field(default_factory=dict)
+    _blobs: dict[BlobRequest, bytes] = field(default_factory=dict)
+
+    async def restore(self) -> None:
+        """Read the documents that were in force before the last stop."""
+        await asyncio.gather(*(repo.restore() for repo in self.repos))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every configured repository has been read at least once."""
+        return all(repo.loaded for repo in self.repos)
+
+    async def snapshot(
+        self, held_clusters: Iterable[Cluster], used: Iterable[SourceRequest]
+    ) -> tuple[World, tuple[Problem, ...]]:
+        """Return the world as it is now and what is wrong with the documents in it."""
+        await asyncio.gather(*(repo.refresh() for repo in self.repos))
+        documents = [found for repo in self.repos for found in repo.documents()]
+        world, problems = merge(documents, held_clusters)
+        return await self.answer(world, used), problems
+
+    async def answer(self, world: World, requests: Iterable[SourceRequest]) -> World:
+        """Add the answers to requests that the world does not hold yet."""
+        wanted = [request for request in requests if request not in world.trees]
+        trees = [request for request in wanted if isinstance(request, TreeRequest)]
+        blobs = [
+            request
+            for request in wanted
+            if isinstance(request, BlobRequest) and request not in world.blobs
+        ]
+        found_trees = await asyncio.gather(*(self._tree(request) for request in trees))
+        found_blobs = await self._read_blobs(blobs)
+        return replace(
+            world,
+            trees={**world.trees, **dict(zip(trees, found_trees, strict=True))},
+            blobs={**world.blobs, **found_blobs},
+        )
+
+    def forget_unused(self, used: Iterable[SourceRequest]) -> None:
+        """Keep only the files that the last evaluation looked at."""
+        wanted = {request for request in used if isinstance(request, BlobRequest)}
+        self._blobs = {request: data for request, data in self._blobs.items() if request in wanted}
+
+    async def _tree(self, request: TreeRequest) -> Tree | Unavailable:
+        try:
+            commit = await self.mirrors.resolve(request.repo_url, request.revision)
+            tree = await self.mirrors.tree(request.repo_url, commit)
+        except FleetError as error:
+            return self._unavailable(request, error)
+        self._since.pop(request, None)
+        return tree
+
+    async def _read_blobs(
+        self, requests: list[BlobRequest]
+    ) -> dict[BlobRequest, bytes | Unavailable]:
+        by_repo: dict[str, list[BlobRequest]] = defaultdict(list)
+        for request in requests:
+            if request not in self._blobs:
+                by_repo[request.repo_url].append(request)
+        failed: dict[BlobRequest, Unavailable] = {}
+        for repo_url, group in by_repo.items():
+            try:
+                found = await self.mirrors.blobs(repo_url, [request.object for request in group])
+            except FleetError as error:
+                failed |= {request: self._unavailable(request, error) for request in group}
+                continue
+            self._blobs |= {request: found[request.object] for request in group}
+        return {request: failed.get(request) or self._blobs[request] for request in requests}
+
+    def _unavailable(self, request: SourceRequest, error: FleetError) -> Unavailable:
+        since = self._since.setdefault(request, self.clock.now())
+        return Unavailable(since=since, reason=error.reason, message=str(error))
+
+
+def merge(
+    documents: Iterable[FleetDocuments], held_clusters: Iterable[Cluster]
+) -> tuple[World, tuple[Problem, ...]]:
+    """Put the documents of all files together; the second object of a name is a problem that names both files."""
+    clusters: dict[str, Cluster] = {}
+    appsets: dict[str, ApplicationSet] = {}
+    applications: dict[str, Application] = {}
+    projects: dict[str, AppProject] = {}
+    problems: list[Problem] = []
+    for found in documents:
+        problems += found.problems
+        for kind, items, into in (
+            ("Cluster", found.clusters, clusters),
+            ("ApplicationSet", found.appsets, appsets),
+            ("Application", found.applications, applications),
+            ("AppProject", found.projects, projects),
+        ):
+            for item in items:
+                first = into.setdefault(item.name, item)  # type: ignore[attr-defined]  # zip of four kinds
+                if first is not item:
+                    problems.append(_duplicate(kind, item, first))
+    problems += _several_managers(clusters.values())
+    for cluster in held_clusters:
+        clusters.setdefault(cluster.name, cluster)
+    world = World(
+        clusters=tuple(sorted(clusters.values(), key=lambda cluster: cluster.name)),
+        projects={DEFAULT_PROJECT.name: DEFAULT_PROJECT, **projects},
+        appsets=appsets,
+        applications=applications,
+    )
+    return world, tuple(problems)
+
+
+def _duplicate(kind: str, second: object, first: object) -> Problem:
+    name = getattr(second, "name", "")
+    where = getattr(second, "where")  # noqa: B009  # all four kinds have it; mypy cannot see through the zip
+    return Problem(
+        reason="DuplicateName",
+        message=f"{kind} {name!r} is already defined in {getattr(first, 'where')}; the first one counts",  # noqa: B009
+        where=where,
+        fatal=True,
+    )
+
+
+def _several_managers(clusters: Iterable[Cluster]) -> list[Problem]:
+    marked = [cluster for cluster in clusters if cluster.management]
+    return [
+        Problem(
+            reason="SeveralManagementClusters",
+            message=f"cluster {cluster.name!r} is marked as management cluster beside {marked[0].name!r}",
+            where=cluster.where,
+            fatal=True,
+        )
+        for cluster in marked[1:]
+    ]
