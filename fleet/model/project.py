@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Where
+from fleet.model.application import Warning as SpecWarning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,13 @@ class AppProject:
     namespace_kinds: tuple[KindRule, ...] | None = None
     """namespaceResourceWhitelist: None means all, empty means none."""
     namespace_kinds_denied: tuple[KindRule, ...] = ()
+    only_scoped_clusters: bool = False
+    """permitOnlyProjectScopedClusters: destinations must be clusters whose record names this project."""
     document: JsonObject = field(default_factory=dict)
     where: Where = field(default_factory=Where)
+    warnings: tuple[SpecWarning, ...] = ()
+    unsupported: tuple[str, ...] = ()
+    """Field paths that are known to Argo CD, not built here, and unsafe to ignore: its targets are held."""
 
 
 DEFAULT_PROJECT = AppProject(

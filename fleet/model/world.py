@@ -64,6 +64,15 @@ class BlobRequest:
     object: str
 
 
+class FileGlobs(StrEnum):
+    """How the git generator reads the patterns of ``files``."""
+
+    LEGACY = "legacy"
+    """As ``git ls-files`` does: ``*`` crosses ``/`` (Argo CD's default)."""
+    DOUBLESTAR = "doublestar"
+    """``*`` stays in one directory, ``**`` crosses (enable-new-git-file-globbing)."""
+
+
 SourceRequest: TypeAlias = TreeRequest | BlobRequest
 
 
@@ -88,3 +97,7 @@ class World:
     """Those written by hand; generated ones are the result of an evaluation."""
     trees: Mapping[TreeRequest, Tree | Unavailable] = field(default_factory=dict)
     blobs: Mapping[BlobRequest, bytes | Unavailable] = field(default_factory=dict)
+    implicit_in_cluster: bool = True
+    """Whether the cluster ``in-cluster`` exists although no record stands for it, as in Argo CD. A hub says
+    False: there it is the cluster marked ``management``, or none (design decision 3)."""
+    file_globs: FileGlobs = FileGlobs.LEGACY

@@ -1,0 +1,255 @@
+"""Application documents to the model: those written by hand, and those that a set generated.
+
+`read_application` judges a document that somebody wrote; `build_application` only gives types to one whose
+shape is known to be right, and is what generating thousands of them goes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fleet.argo.fields import APPLICATION
+from fleet.argo.names import metadata_problems, namespace_problem
+from fleet.argo.normalize import normalize_application
+from fleet.argo.reading import Reader, Remarks
+from fleet.argo.support import judge_annotations, judge_options
+from fleet.codec.jsontypes import JsonObject
+from fleet.errors import Where
+from fleet.model.application import (
+    Application,
+    Automated,
+    Destination,
+    DirectoryOptions,
+    HelmFileParameter,
+    HelmOptions,
+    HelmParameter,
+    IgnoreDifference,
+    KustomizeOptions,
+    KustomizeReplicas,
+    Source,
+    SyncPolicy,
+)
+from fleet.model.application import (
+    Warning as SpecWarning,
+)
+from fleet.model.identity import AppName
+
+API_VERSION = "argoproj.io/v1alpha1"
+DEFAULT_NAMESPACE = "argocd"
+
+
+def read_application(document: JsonObject, *, where: Where) -> Application:
+    """Read one Application; raises BadInput with the field that is wrong.
+
+    ``where`` tells file and line of the document; fields are reported below it.
+    """
+    reader = Reader.of_value(document, where=where)
+    application = application_from(reader)
+    reader.raise_first()
+    assert application is not None
+    return application
+
+
+def application_from(reader: Reader) -> Application | None:
+    """Read an Application; what is wrong with it is in the reader, and None is returned then."""
+    document = reader.check(APPLICATION)
+    if document is None:
+        return None
+    document = normalize_application(document)
+    metadata = document["metadata"]
+    metadata.setdefault("namespace", DEFAULT_NAMESPACE)
+    document.pop("status", None)
+    document.pop("operation", None)
+    for field, problem in metadata_problems(
+        metadata["name"],
+        metadata.get("labels", {}),
+        metadata.get("annotations", {}),
+        metadata.get("finalizers", ()),
+    ):
+        reader.error(tuple(field.split(".")), problem)
+    _judge_spec(document["spec"], reader)
+    if reader.is_refused:
+        return None
+    return build_application(document, where=reader.where, remarks=reader.remarks)
+
+
+def _judge_spec(spec: JsonObject, reader: Reader) -> None:
+    if not spec.get("source") and not spec.get("sources") and not spec.get("sourceHydrator"):
+        reader.error(("spec",), "needs source or sources")
+    namespace = spec["destination"].get("namespace", "")
+    if namespace and (problem := namespace_problem(namespace)):
+        reader.error(("spec", "destination", "namespace"), problem)
+
+
+def build_application(
+    document: JsonObject,
+    *,
+    where: Where,
+    remarks: Remarks,
+    appset: str = "",
+    row: str = "",
+) -> Application:
+    """Give types to a normalised document; nothing is judged but what its values say."""
+    metadata, spec = document["metadata"], document["spec"]
+    policy = sync_policy(spec.get("syncPolicy") or {})
+    annotations = metadata.get("annotations") or {}
+    warnings, unsupported = judge_options(policy.options)
+    texts = remarks.warnings + tuple(
+        SpecWarning(reason="SyncOption", message=text, where=where) for text in warnings
+    )
+    return Application(
+        name=AppName(metadata["name"]),
+        namespace=metadata.get("namespace", DEFAULT_NAMESPACE),
+        project=spec["project"],
+        sources=sources(spec),
+        destination=Destination(**spec["destination"]),
+        sync_policy=policy,
+        ignore_differences=ignore_differences(spec.get("ignoreDifferences") or ()),
+        labels=metadata.get("labels") or {},
+        annotations=annotations,
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        appset=appset,
+        row=row,
+        document=document,
+        where=where,
+        warnings=texts,
+        unsupported=remarks.unsupported + unsupported + judge_annotations(annotations),
+    )
+
+
+def sync_policy(policy: JsonObject) -> SyncPolicy:
+    """Read ``spec.syncPolicy``; automated with ``enabled: false`` is none."""
+    automated = policy.get("automated")
+    options = tuple(policy.get("syncOptions") or ())
+    if automated is None or automated.get("enabled") is False:
+        return SyncPolicy(options=options)
+    return SyncPolicy(
+        automated=Automated(
+            prune=automated.get("prune", False),
+            self_heal=automated.get("selfHeal", False),
+            allow_empty=automated.get("allowEmpty", False),
+        ),
+        options=options,
+    )
+
+
+def ignore_differences(items: Iterable[JsonObject]) -> tuple[IgnoreDifference, ...]:
+    """Read ``spec.ignoreDifferences``."""
+    return tuple(
+        IgnoreDifference(
+            group=item.get("group", ""),
+            kind=item["kind"],
+            name=item.get("name", ""),
+            namespace=item.get("namespace", ""),
+            json_pointers=tuple(item.get("jsonPointers", ())),
+        )
+        for item in items
+    )
+
+
+def sources(spec: JsonObject) -> tuple[Source, ...]:
+    """Read ``spec.sources``, or the one of ``spec.source``."""
+    many = spec.get("sources")
+    if many:
+        return tuple(_source(item) for item in many)
+    one = spec.get("source")
+    return (_source(one),) if one else ()
+
+
+def _source(source: JsonObject) -> Source:
+    helm, kustomize = source.get("helm"), source.get("kustomize")
+    directory = source.get("directory")
+    return Source(
+        repo_url=source["repoURL"],
+        path=source.get("path", ""),
+        target_revision=source.get("targetRevision", ""),
+        chart=source.get("chart", ""),
+        ref=source.get("ref", ""),
+        name=source.get("name", ""),
+        helm=_helm(helm) if helm is not None else None,
+        kustomize=_kustomize(kustomize) if kustomize is not None else None,
+        directory=_directory(directory) if directory is not None else None,
+    )
+
+
+def _directory(block: JsonObject) -> DirectoryOptions:
+    return DirectoryOptions(
+        recurse=block.get("recurse", False),
+        include=block.get("include", ""),
+        exclude=block.get("exclude", ""),
+    )
+
+
+_HELM_NAMES = {
+    "ignoreMissingValueFiles": "ignore_missing_value_files",
+    "values": "values",
+    "valuesObject": "values_object",
+    "releaseName": "release_name",
+    "namespace": "namespace",
+    "skipCrds": "skip_crds",
+    "skipTests": "skip_tests",
+    "skipSchemaValidation": "skip_schema_validation",
+    "passCredentials": "pass_credentials",
+    "kubeVersion": "kube_version",
+}
+
+
+def _helm(block: JsonObject) -> HelmOptions:
+    return HelmOptions(
+        **_renamed(block, _HELM_NAMES),
+        value_files=tuple(block.get("valueFiles", ())),
+        parameters=tuple(
+            HelmParameter(
+                name=item.get("name", ""),
+                value=item.get("value", ""),
+                force_string=item.get("forceString", False),
+            )
+            for item in block.get("parameters", ())
+        ),
+        file_parameters=tuple(
+            HelmFileParameter(name=item.get("name", ""), path=item.get("path", ""))
+            for item in block.get("fileParameters", ())
+        ),
+        api_versions=tuple(block.get("apiVersions", ())),
+    )
+
+
+_KUSTOMIZE_NAMES = {
+    "namePrefix": "name_prefix",
+    "nameSuffix": "name_suffix",
+    "commonLabels": "common_labels",
+    "forceCommonLabels": "force_common_labels",
+    "labelWithoutSelector": "label_without_selector",
+    "labelIncludeTemplates": "label_include_templates",
+    "commonAnnotations": "common_annotations",
+    "forceCommonAnnotations": "force_common_annotations",
+    "namespace": "namespace",
+    "ignoreMissingComponents": "ignore_missing_components",
+    "kubeVersion": "kube_version",
+}
+
+
+def _kustomize(block: JsonObject) -> KustomizeOptions:
+    return KustomizeOptions(
+        **_renamed(block, _KUSTOMIZE_NAMES),
+        images=tuple(block.get("images", ())),
+        replicas=tuple(
+            KustomizeReplicas(name=item["name"], count=_count(item["count"]))
+            for item in block.get("replicas", ())
+        ),
+        patches=tuple(block.get("patches", ())),
+        components=tuple(block.get("components", ())),
+        api_versions=tuple(block.get("apiVersions", ())),
+    )
+
+
+def _renamed(block: JsonObject, names: dict[str, str]) -> dict[str, Any]:
+    return {names[name]: item for name, item in block.items() if name in names}
+
+
+def _count(value: int | float | str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        return 0  # as Argo CD reads an IntOrString that is no number

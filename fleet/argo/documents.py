@@ -1,0 +1,181 @@
+"""A fleet repo's documents to the model: every problem is a value, and one bad document never stops the others.
+
+What is returned is what can be used. A `Problem` that is fatal names the object (``where.object``) and the file
+that it hit, so that whoever keeps the last good version knows what to keep. Documents of other kinds are
+counted and ignored.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from fleet.argo.application import API_VERSION as ARGO
+from fleet.argo.application import application_from
+from fleet.argo.appset import appset_from
+from fleet.argo.clusters import API_VERSION as FLEET
+from fleet.argo.clusters import cluster_from, is_cluster_secret
+from fleet.argo.projects import project_from
+from fleet.argo.reading import Problem, Reader
+from fleet.codec.jsontypes import JsonValue
+from fleet.codec.yamldoc import Document
+from fleet.errors import Where
+from fleet.model.application import Application
+from fleet.model.appset import ApplicationSet
+from fleet.model.cluster import Cluster
+from fleet.model.project import AppProject
+
+__all__ = ["FleetDocuments", "Problem", "read_fleet_documents"]
+
+Item: TypeAlias = Application | ApplicationSet | AppProject | Cluster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetDocuments:
+    """What a fleet repo says, each kind sorted by name."""
+
+    clusters: tuple[Cluster, ...] = ()
+    appsets: tuple[ApplicationSet, ...] = ()
+    applications: tuple[Application, ...] = ()
+    projects: tuple[AppProject, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    ignored: int = 0
+    """Documents of kinds that mean nothing here."""
+
+
+@dataclass(slots=True)
+class _Sorting:
+    """Documents on their way into their kinds."""
+
+    items: list[Item] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    ignored: int = 0
+
+
+def read_fleet_documents(documents: Iterable[Document], *, repo: str = "") -> FleetDocuments:
+    """Read all documents of a fleet repo; ``repo`` is put before file names where there are several.
+
+    Documents must know their lines (``load_documents(..., positions=True)``) for problems to name them.
+    """
+    sorting = _Sorting()
+    for document in documents:
+        for part in _parts(document):
+            _read(part, f"{repo}/{part.source}" if repo else part.source, sorting)
+    unique = _without_doubles(sorting)
+    return FleetDocuments(
+        clusters=tuple(item for item in unique if isinstance(item, Cluster)),
+        appsets=tuple(item for item in unique if isinstance(item, ApplicationSet)),
+        applications=tuple(item for item in unique if isinstance(item, Application)),
+        projects=tuple(item for item in unique if isinstance(item, AppProject)),
+        problems=tuple(sorting.problems),
+        ignored=sorting.ignored,
+    )
+
+
+def _parts(document: Document) -> Iterable[Document]:
+    """Take a ``kind: List`` apart, as kubectl does."""
+    value = document.value
+    if not isinstance(value, dict) or value.get("kind") != "List":
+        return (document,)
+    items = value.get("items")
+    if not isinstance(items, list):
+        return ()
+    return tuple(_part(document, position, item) for position, item in enumerate(items))
+
+
+def _part(document: Document, position: int, value: JsonValue) -> Document:
+    prefix: tuple[str | int, ...] = ("items", position)
+    lines = {
+        path[2:]: line
+        for path, line in document._lines.items()
+        if path[:2] == prefix
+    }
+    return Document(value, document.source, document.line_of(prefix), lines)
+
+
+def _read(document: Document, file: str, sorting: _Sorting) -> None:
+    value = document.value
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(kind, str):
+        sorting.ignored += 1
+        return
+    api = value.get("apiVersion")
+    group = api.partition("/")[0] if isinstance(api, str) else ""
+    if is_cluster_secret(value):
+        _take(Reader.of_document(document, file=file), cluster_from, sorting)
+        return
+    read = _READERS.get((api, kind))
+    reader = Reader.of_document(document, file=file, strict=api == FLEET)
+    if read is not None:
+        _take(reader, read, sorting)
+    elif group in _GROUPS and any(kind == known for _, known in _READERS):
+        reader.error(("apiVersion",), f"{kind} of {api} is not known here; write {group}/v1alpha1")
+        sorting.problems += reader.problems
+    elif group == _GROUPS[1]:
+        reader.error(("kind",), f"{FLEET} has no kind {kind}; it has Cluster")
+        sorting.problems += reader.problems
+    else:
+        sorting.ignored += 1
+
+
+_READERS: dict[tuple[str, str], Callable[[Reader], Item | None]] = {
+    (ARGO, "Application"): application_from,
+    (ARGO, "ApplicationSet"): appset_from,
+    (ARGO, "AppProject"): project_from,
+    (FLEET, "Cluster"): cluster_from,
+}
+_GROUPS = (ARGO.partition("/")[0], FLEET.partition("/")[0])
+
+
+def _take(reader: Reader, read: Callable[[Reader], Item | None], sorting: _Sorting) -> None:
+    item = read(reader)
+    if item is not None:
+        sorting.items.append(item)
+    sorting.problems += reader.problems
+
+
+def _without_doubles(sorting: _Sorting) -> list[Item]:
+    """Leave out objects of one kind and name: which of them is meant is for their owner to say."""
+    unique: list[Item] = []
+    by_name: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for item in sorting.items:
+        by_name[type(item).__name__, str(item.name)].append(item)
+    for (kind, name), items in sorted(by_name.items()):
+        if len(items) == 1:
+            unique.append(items[0])
+        else:
+            sorting.problems += _double_problems(f"{kind} name", name, items)
+    return _without_shared_servers(unique, sorting)
+
+
+def _without_shared_servers(items: list[Item], sorting: _Sorting) -> list[Item]:
+    by_server: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, Cluster):
+            by_server[item.server].append(item)
+    shared = {server: group for server, group in by_server.items() if len(group) > 1}
+    for server, group in sorted(shared.items()):
+        sorting.problems += _double_problems("server of clusters", server, group)
+    managers = [item for item in items if isinstance(item, Cluster) and item.management]
+    if len(managers) > 1:
+        sorting.problems += _double_problems("spec.management", "true", list(managers))
+        shared["management"] = list(managers)
+    taken = {id(item) for group in shared.values() for item in group}
+    return [item for item in items if id(item) not in taken]
+
+
+def _double_problems(what: str, value: str, items: list[Item]) -> Iterable[Problem]:
+    places = [_place(item.where) for item in items]
+    for item, place in zip(items, places, strict=True):
+        others = ", ".join(other for other in dict.fromkeys(places) if other != place) or place
+        yield Problem(
+            reason="Duplicate",
+            message=f"{what} {value} is used more than once, also in {others}; none of them is used",
+            where=replace(item.where, field="metadata.name"),
+        )
+
+
+def _place(where: Where) -> str:
+    return f"{where.file}:{where.line}" if where.line else where.file

@@ -1,0 +1,58 @@
+"""What this project does with sync options and annotations of an Application: obeyed, harmless, or a reason to hold.
+
+The fields have their own tables in `fleet.argo.fields`; here are the ones whose *value* decides.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+from fleet.argo.shapes import Support, nearest
+
+SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
+
+_ANY = ""
+
+# (option, value) -> support; the empty value stands for every other one.
+_OPTIONS: dict[str, dict[str, Support]] = {
+    "ApplyOutOfSyncOnly": {_ANY: Support.SILENT},
+    "ClientSideApplyMigration": {_ANY: Support.SILENT},
+    "CreateNamespace": {_ANY: Support.BUILT},
+    "Delete": {"false": Support.UNSAFE, "confirm": Support.UNSAFE, _ANY: Support.BUILT},
+    "FailOnSharedResource": {"true": Support.SAFE, _ANY: Support.BUILT},
+    "Force": {"true": Support.UNSAFE, _ANY: Support.BUILT},
+    "Prune": {"false": Support.UNSAFE, "confirm": Support.UNSAFE, _ANY: Support.BUILT},
+    "PruneLast": {"true": Support.SAFE, _ANY: Support.BUILT},
+    "PrunePropagationPolicy": {"orphan": Support.UNSAFE, _ANY: Support.SILENT},
+    "Replace": {"true": Support.UNSAFE, _ANY: Support.BUILT},
+    "RespectIgnoreDifferences": {"true": Support.UNSAFE, _ANY: Support.BUILT},
+    "ServerSideApply": {"false": Support.SAFE, _ANY: Support.BUILT},
+    "SkipDryRunOnMissingResource": {_ANY: Support.SILENT},
+    "Validate": {_ANY: Support.SILENT},
+}
+
+
+@functools.lru_cache(maxsize=1024)
+def judge_options(options: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return (warnings, unsupported) for an Application's syncOptions."""
+    warnings, unsupported = [], []
+    for option in options:
+        name, _, value = option.partition("=")
+        values = _OPTIONS.get(name.strip())
+        if values is None:
+            warnings.append(f'unknown sync option "{option}"{nearest(name, tuple(_OPTIONS))}')
+            continue
+        support = values.get(value.strip(), values[_ANY])
+        if support is Support.UNSAFE:
+            unsupported.append(f"spec.syncPolicy.syncOptions: {option}")
+        elif support is Support.SAFE:
+            warnings.append(f"sync option {option} has no effect here")
+    return tuple(warnings), tuple(unsupported)
+
+
+def judge_annotations(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the annotations that ask for something which is not built and unsafe to ignore."""
+    if annotations.get(SKIP_RECONCILE) == "true":
+        return (f"metadata.annotations: {SKIP_RECONCILE}",)
+    return ()

@@ -1,0 +1,160 @@
+"""Applications to targets: which cluster each one means, and whether its project lets it go there.
+
+An Application that is refused (unknown project or cluster, a source or destination the project does not permit,
+a field that is not built) still has its target where its cluster is known, but ``held``: what is deployed stays
+as it is. Edges between targets are resolved by `fleet.graph` from the references given here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from fleet.argo.projects import permits_destination, permits_source
+from fleet.argo.reading import Problem
+from fleet.argo.references import parse_references
+from fleet.codec.redaction import redact
+from fleet.errors import BadInput, Denied, FleetError, Unsupported
+from fleet.model.application import DEPENDS_ON, Application, Destination
+from fleet.model.cluster import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, Cluster
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.model.project import DEFAULT_PROJECT, AppProject
+from fleet.model.target import Reference, Target
+from fleet.model.world import World
+
+INVALID_SPEC = "InvalidSpecError"
+"""Argo CD's name of the condition for an Application that cannot be deployed as it is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """All targets, without edges yet, and what is wrong with Applications."""
+
+    targets: Mapping[TargetId, Target] = field(default_factory=dict)
+    references: Mapping[TargetId, tuple[Reference, ...]] = field(default_factory=dict)
+    """For `fleet.graph.resolve_edges`."""
+    problems: tuple[Problem, ...] = ()
+    """By Application name; a fatal one means that the target is held, or that there is none to hold."""
+
+
+class ClusterIndex:
+    """Clusters by what a destination can say."""
+
+    def __init__(self, clusters: Iterable[Cluster], *, implicit_in_cluster: bool) -> None:
+        self._by_name: dict[str, list[Cluster]] = {}
+        self._by_server: dict[str, Cluster] = {}
+        inside: Cluster | None = None
+        for cluster in clusters:
+            self._by_name.setdefault(cluster.name, []).append(cluster)
+            self._by_server.setdefault(cluster.server, cluster)
+            if cluster.management:
+                inside = cluster
+        if inside is None and implicit_in_cluster:
+            inside = Cluster(name=ClusterName(IN_CLUSTER_NAME), server=IN_CLUSTER_SERVER)
+        if inside is not None:
+            self._by_name.setdefault(IN_CLUSTER_NAME, [inside])
+            self._by_server.setdefault(IN_CLUSTER_SERVER, inside)
+
+    @classmethod
+    def of(cls, world: World) -> ClusterIndex:
+        """Index the clusters of a world."""
+        return cls(world.clusters, implicit_in_cluster=world.implicit_in_cluster)
+
+    def resolve(self, destination: Destination) -> Cluster:
+        """Find the cluster that a destination means; raises BadInput."""
+        name, server = destination.name, destination.server
+        if name and server:
+            raise BadInput(
+                f"application destination can't have both name and server defined: {name} {server}",
+                hint="keep one of them",
+            )
+        if server:
+            found = self._by_server.get(server)
+            if found is None:
+                raise BadInput(f'cluster "{server}" not found', hint=self._near(server))
+            return found
+        if not name:
+            raise BadInput("the destination names neither a cluster nor a server")
+        clusters = self._by_name.get(name, [])
+        if len(clusters) != 1:
+            count = f"{len(clusters)} clusters" if clusters else "no clusters"
+            raise BadInput(f"there are {count} with this name: {name}", hint=self._near(name))
+        return clusters[0]
+
+    def _near(self, word: str) -> str:
+        known = self._by_server if "://" in word else self._by_name
+        close = [item for item in difflib.get_close_matches(word, known, n=3) if item != word]
+        if close:
+            return "did you mean " + " or ".join(close) + "?"
+        if word in (IN_CLUSTER_NAME, IN_CLUSTER_SERVER):
+            return "mark the hub's own cluster with spec.management: true"
+        return ""
+
+
+def find_project(projects: Mapping[str, AppProject], name: str) -> AppProject | None:
+    """Return a project; ``default`` exists even where nobody defined it."""
+    return projects.get(name) or (DEFAULT_PROJECT if name == DEFAULT_PROJECT.name else None)
+
+
+def resolve_targets(applications: Mapping[AppName, Application], world: World) -> Targets:
+    """Give every Application its target; what cannot be deployed as written is held, with a problem."""
+    index = ClusterIndex.of(world)
+    targets: dict[TargetId, Target] = {}
+    references: dict[TargetId, tuple[Reference, ...]] = {}
+    problems: list[Problem] = []
+    for name in sorted(applications):
+        application = applications[name]
+        try:
+            cluster = index.resolve(application.destination)
+        except BadInput as error:
+            problems.append(_problem(application, error, "spec.destination"))
+            continue
+        id_ = TargetId(cluster.name, name)
+        held = ""
+        try:
+            references[id_] = parse_references(application.annotations.get(DEPENDS_ON, ""))
+            _admit(application, cluster, world)
+        except FleetError as error:
+            problems.append(_problem(application, error, "spec"))
+            held = redact(error.message)
+        targets[id_] = Target(id=id_, application=application, held=held)
+    return Targets(targets=targets, references=references, problems=tuple(problems))
+
+
+def _admit(application: Application, cluster: Cluster, world: World) -> None:
+    """Raise for whatever forbids to deploy the Application to its cluster."""
+    project = find_project(world.projects, application.project)
+    if project is None:
+        near = difflib.get_close_matches(application.project, [*world.projects, "default"], n=1)
+        raise BadInput(
+            f"application references project {application.project} which does not exist",
+            hint=f"did you mean {near[0]}?" if near else "",
+        ).at(field="spec.project")
+    for source in application.sources:
+        if not permits_source(project, source.repo_url):
+            raise Denied(
+                f"application repo {source.repo_url} is not permitted in project '{project.name}'"
+            ).at(field="spec.source.repoURL")
+    namespace = application.destination.namespace
+    if not permits_destination(project, cluster, namespace):
+        raise Denied(
+            f"application destination server '{cluster.server}' and namespace '{namespace}' "
+            f"do not match any of the allowed destinations in project '{project.name}'"
+        ).at(field="spec.destination")
+    fields = (*application.unsupported, *(f"AppProject {item}" for item in project.unsupported))
+    if fields:
+        raise Unsupported(f"not supported yet: {', '.join(fields)}")
+    if not application.sources:
+        raise BadInput("the application has no source").at(field="spec.source")
+
+
+def _problem(application: Application, error: FleetError, at: str) -> Problem:
+    reason = error.reason if isinstance(error, Unsupported) else INVALID_SPEC
+    where = replace(
+        application.where,
+        object=f"Application/{application.name}",
+        field=error.where.field or at,
+    )
+    hint = f" ({error.hint})" if error.hint else ""
+    return Problem(reason=reason, message=redact(error.message + hint), where=where)
