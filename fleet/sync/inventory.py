@@ -1,0 +1,188 @@
+"""Inventory: what this agent may delete, and what it did last, per target.
+
+It is written *before* the objects it names are created, so that a crash never leaves an object nobody knows. An
+entry leaves only when its object is proven gone or another's; survivors of failed deletions stay. The deletion
+policy and the edges are in it because they are needed exactly when the assignment no longer has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from fleet.codec.jsontypes import JsonObject
+from fleet.errors import BadInput
+from fleet.model.assignment import Section
+from fleet.model.identity import ObjectRef
+from fleet.sync.desired import Desired
+from fleet.sync.drift import MANAGER, owned_fields
+from fleet.sync.manifest import (
+    TRACKING_ID,
+    Manifest,
+    annotation,
+    live_ref,
+    metadata_of,
+    parse_tracking_id,
+)
+from fleet.sync.options import is_kept
+from fleet.sync.order import wave_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One object this target has, or is about to have."""
+
+    ref: ObjectRef
+    wave: int = 0
+    body: str = ""
+    """Digest of the manifest last applied; empty = not known to be applied."""
+    fields: str = ""
+    """Hash of the fields we owned right after it."""
+    uid: str = ""
+    keep: bool = False
+    """Never delete it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """An operation under way or finished, so that a restart neither repeats nor forgets it."""
+
+    id: str
+    phase: str = "Running"
+    wave: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """Everything the agent keeps about one target."""
+
+    target: str
+    cluster_uid: str
+    deletion: str = "orphan"
+    edges: tuple[str, ...] = ()
+    """Applications on this cluster that this one depends on."""
+    applied: str = ""
+    """Digest of the artifact last applied completely."""
+    entries: Mapping[ObjectRef, Entry] = field(default_factory=dict)
+    operation: OperationRecord | None = None
+    confirmed: bool = True
+    """False after it was rebuilt from live objects: nothing is deleted until one complete comparison."""
+    revision: int = 0
+    """Grows with every change that is stored."""
+
+    def planned(self, section: Section, desired: Desired) -> Inventory:
+        """Return the inventory to store before the first object of the desired state is touched."""
+        entries = dict(self.entries)
+        for manifest in desired.manifests:
+            known = entries.get(manifest.ref, Entry(ref=manifest.ref))
+            entries[manifest.ref] = replace(known, wave=manifest.wave, keep=manifest.keep)
+        edges = sorted({name for edge in section.depends_on for name in edge.targets})
+        return self._stored_as(
+            replace(self, entries=_sorted(entries), deletion=section.deletion, edges=tuple(edges))
+        )
+
+    def applied_object(self, manifest: Manifest, live: JsonObject) -> Inventory:
+        """Record one successful apply; ``live`` is the answer (the whole object or its metadata)."""
+        return self.applied_objects([(manifest, live)])
+
+    def applied_objects(self, applied: Iterable[tuple[Manifest, JsonObject]]) -> Inventory:
+        """Record several successful applies at once."""
+        entries = dict(self.entries)
+        for manifest, live in applied:
+            metadata = metadata_of(live)
+            entries[manifest.ref] = Entry(
+                ref=manifest.ref,
+                wave=manifest.wave,
+                keep=manifest.keep,
+                body=manifest.digest,
+                fields=owned_fields(metadata, MANAGER),
+                uid=str(metadata.get("uid") or ""),
+            )
+        return self._stored_as(replace(self, entries=_sorted(entries)))
+
+    def found_equal(self, manifests: Iterable[tuple[Manifest, str, str]]) -> Inventory:
+        """Record (manifest, fields, uid) of objects that a full comparison found as desired."""
+        entries = dict(self.entries)
+        for manifest, fields, uid in manifests:
+            known = entries.get(manifest.ref, Entry(ref=manifest.ref))
+            entries[manifest.ref] = replace(
+                known, body=manifest.digest, fields=fields, uid=uid, keep=manifest.keep
+            )
+        return self._stored_as(replace(self, entries=_sorted(entries)))
+
+    def without(self, refs: Iterable[ObjectRef]) -> Inventory:
+        """Forget objects that are proven gone, or another's."""
+        gone = frozenset(refs)
+        if not gone & self.entries.keys():
+            return self
+        kept = {ref: entry for ref, entry in self.entries.items() if ref not in gone}
+        return self._stored_as(replace(self, entries=kept))
+
+    def completed(self, artifact: str) -> Inventory:
+        """Record that everything of an artifact is applied, which also proves the inventory complete."""
+        return self._stored_as(replace(self, applied=artifact, confirmed=True))
+
+    def has_applied(self, desired: Desired) -> bool:
+        """Whether every object of the desired state was applied as it is now."""
+        return not desired.problems and all(
+            manifest.digest == (entry.body if (entry := self.entries.get(manifest.ref)) else "")
+            for manifest in desired.manifests
+            if manifest.tracked
+        )
+
+    def with_operation(self, operation: OperationRecord | None) -> Inventory:
+        """Record the state of an operation."""
+        return self._stored_as(replace(self, operation=operation))
+
+    def _stored_as(self, changed: Inventory) -> Inventory:
+        return self if changed == self else replace(changed, revision=self.revision + 1)
+
+
+def _sorted(entries: Mapping[ObjectRef, Entry]) -> dict[ObjectRef, Entry]:
+    return dict(sorted(entries.items()))
+
+
+def rebuild(target: str, cluster_uid: str, live: Iterable[JsonObject]) -> Inventory:
+    """Make a lost inventory from the objects that carry our marks for this target.
+
+    Copied annotations (an id that names another object) do not count. The result is not confirmed, and its
+    deletion policy is to keep everything, until the assignment says otherwise.
+    """
+    entries = {}
+    for body in live:
+        owner = parse_tracking_id(annotation(body, TRACKING_ID))
+        try:
+            ref = live_ref(body)
+        except BadInput:
+            continue
+        if owner != (target, ref):
+            continue
+        entries[ref] = Entry(ref=ref, wave=_wave(body), keep=is_kept(body), uid=_uid(body))
+    return Inventory(
+        target=target,
+        cluster_uid=cluster_uid,
+        entries=_sorted(entries),
+        confirmed=False,
+    )
+
+
+def owners(live: Iterable[JsonObject]) -> dict[str, list[JsonObject]]:
+    """Group live objects by the application that their tracking annotation names."""
+    found: dict[str, list[JsonObject]] = {}
+    for body in live:
+        owner = parse_tracking_id(annotation(body, TRACKING_ID))
+        if owner:
+            found.setdefault(owner[0], []).append(body)
+    return found
+
+
+def _wave(body: JsonObject) -> int:
+    try:
+        return wave_of(body)
+    except BadInput:
+        return 0
+
+
+def _uid(body: JsonObject) -> str:
+    return str(metadata_of(body).get("uid") or "")
