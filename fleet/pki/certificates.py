@@ -201,6 +201,11 @@ def issue_server(
     return _issue(ca, subject, public, names, ExtendedKeyUsageOID.SERVER_AUTH, lifetime, now)
 
 
+def host_names(hosts: Sequence[str]) -> frozenset[str]:
+    """Return names and addresses in the form certificates carry them; raises BadInput."""
+    return frozenset(str(_host(host).value) for host in hosts)
+
+
 def issue_client(
     ca: Ca, public: PublicKey, *, hub: str, cluster_id: str, lifetime: timedelta, now: datetime
 ) -> Certificate:
@@ -296,7 +301,7 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _host(name: str) -> x509.GeneralName:
+def _host(name: str) -> x509.IPAddress | x509.DNSName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
