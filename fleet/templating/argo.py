@@ -1,0 +1,86 @@
+"""The functions that Argo CD adds for ApplicationSets: normalize, slugify, toYaml, fromYaml, fromYamlArray."""
+
+from __future__ import annotations
+
+import re
+
+from fleet.codec import yamldoc
+from fleet.errors import BadInput
+from fleet.templating import text as go
+from fleet.templating.errors import GoError
+from fleet.templating.funcs_encode import plain
+from fleet.templating.functions import Table
+from fleet.templating.values import GoValue, Int, Meter, type_name
+
+ARGO = Table()
+_FOREIGN = re.compile(r"[^-a-z0-9.]")
+_SLUG_FOREIGN = re.compile(r"[^a-z0-9_-]+")
+_DASHES = re.compile(r"-+")
+_LONGEST_NAME = 253
+_LONGEST_SLUG = 50
+
+
+def normalize(name: str) -> str:
+    """Make a text usable as the name of a Kubernetes object."""
+    return _FOREIGN.sub("-", go.lower(name))[:_LONGEST_NAME].strip("-.")
+
+
+ARGO.add("normalize", "string -> string", normalize)
+
+
+@ARGO.define("slugify", "any... -> string")
+def _slugify(*values: GoValue) -> GoValue:
+    """Read ``[max [smart]] name`` and make a slug of the name."""
+    *options, name = values or ("",)
+    size = options[0] if options else Int(_LONGEST_SLUG)
+    smart = options[1] if len(options) > 1 else True
+    for value, wanted, shown in ((name, str, "string"), (size, Int, "int"), (smart, bool, "bool")):
+        if type(value) is not wanted:
+            found = "nil" if value is None else type_name(value)
+            raise GoError(f"interface conversion: interface {{}} is {found}, not {shown}")
+    return slug(name, size, smart=smart)
+
+
+def slug(name: str, size: int, *, smart: bool) -> str:
+    """Make a slug of at most ``size`` characters; a smart one ends at a dash rather than inside a word."""
+    if not smart and len(name := normalize(name)) >= size:
+        name = _cut(name, size)
+    text = _SLUG_FOREIGN.sub("-", normalize(name) if smart else name)
+    text = _DASHES.sub("-", text).strip("-_")
+    if not smart or size <= 0 or len(text) <= size:
+        return text
+    dash = text.rfind("-", 0, size + 1)
+    return text[:dash] if dash >= 0 else text[:size]
+
+
+def _cut(text: str, size: int) -> str:
+    if size < 0:
+        raise GoError(f"runtime error: slice bounds out of range [:{int(size)}]")
+    return text[:size]
+
+
+@ARGO.define("toYaml", "any -> string", meter=True)
+def _to_yaml(meter: Meter, value: GoValue) -> GoValue:
+    try:
+        return yamldoc.dump(plain(value, meter)).removesuffix("\n")
+    except BadInput as error:
+        raise GoError(error.message) from error
+
+
+def _load(text: str, kind: type, shown: str) -> GoValue:
+    try:
+        value = yamldoc.load_one(text)
+    except BadInput as error:
+        raise GoError(f"error unmarshaling YAML: {error.message}") from error
+    if value is None:
+        return kind()
+    if type(value) is not kind:
+        found = {dict: "object", list: "array", str: "string", bool: "bool"}.get(
+            type(value), "number"
+        )
+        raise GoError(f"json: cannot unmarshal {found} into Go value of type {shown}")
+    return value
+
+
+ARGO.add("fromYaml", "string -> map", lambda text: _load(text, dict, "map[string]interface {}"))
+ARGO.add("fromYamlArray", "string -> list", lambda text: _load(text, list, "[]interface {}"))
