@@ -107,7 +107,9 @@ def _merge_key(items: Sequence[JsonValue]) -> tuple[str, ...]:
 
 
 def _is_empty(value: JsonValue) -> bool:
-    return value is None or value is False or value in ("", 0) or value in ({}, [])
+    if isinstance(value, dict):
+        return all(map(_is_empty, value.values()))
+    return value is None or value is False or value in ("", 0) or value == []
 
 
 def _are_numbers(one: JsonValue, other: JsonValue) -> bool:
