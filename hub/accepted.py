@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
-from fleet.argo.documents import read_application
 
+from fleet.argo.application import read_application
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import FleetError, Where
 from fleet.guard import Size

@@ -8,17 +8,18 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 from fleet.fetch.charts import ChartSources, chart_sources
-from fleet.fetch.settings import ChartAccess, FetchSettings
-from fleet.render.renderer import Renderer
 
 from fleet.codec.redaction import redact
 from fleet.errors import BadInput
+from fleet.fetch.settings import ChartAccess, ChartSettings
 from fleet.git.mirrors import Mirrors
 from fleet.git.settings import GitSettings, RepositoryAccess
 from fleet.model.identity import ClusterName, TargetId
+from fleet.render.renderer import Renderer
 from fleet.render.settings import RenderSettings
 from fleet.runtime import log as logs
 from fleet.runtime.clock import Clock, SystemClock
@@ -28,18 +29,19 @@ from fleet.runtime.reconciler import Outcome, Reconciler, RequeueAfter
 from fleet.runtime.settings import load_settings
 from fleet.runtime.supervisor import Supervisor
 from fleet.store.blobs import FileArtifactStore
-from fleet.store.port import ArtifactStore, Store
+from fleet.store.port import ArtifactStore, Kind, Put, Store
 from fleet.store.sql import SqlStore
 from hub.accepted import Accepted
 from hub.api import Api, read_or_make_token
 from hub.approvals import Approvals
-from hub.ca import Authority
+from hub.ca import Authority, CaSettings
 from hub.closures import Closures
 from hub.dispatch import Dispatcher
 from hub.enrolment import Enrolment
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
-from hub.gateway import Gateway
+from hub.gateway import Gateway, GatewaySettings
+from hub.identities import Identity, Standing
 from hub.joints import Joints, Queues
 from hub.operations import Operations
 from hub.poller import Poller
@@ -54,6 +56,7 @@ from hub.world import Worlds
 
 log = structlog.get_logger(__name__)
 
+EPOCH = "epoch"
 FULL_EVALUATION = timedelta(minutes=10)
 """How often the fleet is evaluated although nothing happened."""
 
@@ -168,7 +171,7 @@ async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> H
     stack.push_async_callback(store.close)
     artifacts = FileArtifactStore(settings.state / "artifacts")
     mirrors = Mirrors(_git_settings(settings))
-    charts = chart_sources(_fetch_settings(settings))
+    charts = chart_sources(_chart_settings(settings))
     stack.push_async_callback(charts.close)
     renderer = Renderer(
         sources=mirrors,
@@ -179,15 +182,9 @@ async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> H
     )
     await renderer.start()
     stack.push_async_callback(renderer.close)
-    authority = await Authority.open(
-        store=store,
-        folder=settings.state / "pki",
-        external_url=settings.external_url,
-        names=settings.agents.names,
-        settings=settings.identity,
-        clock=clock,
-    )
-    return _join(settings, clock, store, artifacts, mirrors, charts, renderer, authority)
+    authority = await Authority.open(settings.state, store, _ca_settings(settings), clock)
+    epoch = await read_epoch(store)
+    return _join(settings, clock, store, artifacts, mirrors, charts, renderer, authority, epoch)
 
 
 def _join(  # the composition root hands over what was built with I/O
@@ -199,6 +196,7 @@ def _join(  # the composition root hands over what was built with I/O
     charts: ChartSources,
     renderer: Renderer,
     authority: Authority,
+    epoch: int,
 ) -> Hub:
     state = State()
     queues = Queues.make(clock)
@@ -219,9 +217,9 @@ def _join(  # the composition root hands over what was built with I/O
         records=records,
         poller=poller,
         fleet_repositories=frozenset(item.repo_url for item in settings.repositories),
-        agents=authority.clusters,
+        agents=lambda: [ClusterName(item.name) for item in authority.identities()],
     )
-    authority.on_joined(joints.joined)
+    authority.subscribe(joints.joined)
     accepted = Accepted(store)
     evaluator = Evaluator(
         worlds=worlds,
@@ -229,7 +227,7 @@ def _join(  # the composition root hands over what was built with I/O
         state=state,
         clock=clock,
         held_clusters=records.declared,
-        joined_clusters=authority.clusters,
+        joined_clusters=joints.agents,
         approval_used=records.used,
         evaluated=joints.evaluated,
     )
@@ -242,9 +240,9 @@ def _join(  # the composition root hands over what was built with I/O
         state=state,
         operations=operations,
         hub_id=authority.hub_id,
-        epoch=authority.epoch,
+        epoch=epoch,
         keys=authority.signing_keys,
-        cluster_uid=authority.cluster_uid,
+        cluster_uid=lambda name: uid_of(authority.identity(name)),
         removing=records.is_removing,
         assigned=joints.assigned,
     )
@@ -305,7 +303,10 @@ def _join(  # the composition root hands over what was built with I/O
         authority=authority,
         assignments=dispatcher,
         reports=rollup,
-        settings=settings.agents,
+        settings=GatewaySettings(
+            listen=settings.agents.listen,
+            handshakes_per_second=settings.agents.handshakes_per_second,
+        ),
         clock=clock,
     )
     return Hub(
@@ -315,6 +316,22 @@ def _join(  # the composition root hands over what was built with I/O
         evaluator=evaluator, renderings=renderings, dispatcher=dispatcher, rollup=rollup,
         poller=poller, enrolment=enrolment, gateway=gateway, api=api, lag=lag,
     )  # fmt: skip
+
+
+def uid_of(identity: Identity | None) -> str:
+    """UID of the control plane that a cluster's agent joined with; empty while none has, or it is revoked."""
+    if identity is None or identity.standing is not Standing.JOINED:
+        return ""
+    return identity.cluster_uid
+
+
+async def read_epoch(store: Store) -> int:
+    """Return the hub's epoch, 1 at the first start; a hub restored from a backup is given a higher one."""
+    data = await store.get(Kind.META, EPOCH)
+    if data is None:
+        await store.commit(Put(Kind.META, EPOCH, b"1"))
+        return 1
+    return int(data)
 
 
 def _draining(reconciler, supervisor: Supervisor):  # type: ignore[no-untyped-def]  # any key type
@@ -363,8 +380,19 @@ def _git_settings(settings: HubSettings) -> GitSettings:
     )
 
 
-def _fetch_settings(settings: HubSettings) -> FetchSettings:
-    return FetchSettings(
+def _ca_settings(settings: HubSettings) -> CaSettings:
+    host = urlsplit(settings.external_url).hostname or ""
+    return CaSettings(
+        hosts=tuple(dict.fromkeys((host, *settings.agents.names))),
+        certificate_lifetime=settings.identity.certificate_lifetime,
+        renew_expired_for=settings.identity.renew_expired_for,
+        join_token_lifetime=settings.identity.join_token_lifetime,
+    )
+
+
+def _chart_settings(settings: HubSettings) -> ChartSettings:
+    return ChartSettings(
+        state=settings.state / "charts",
         access=tuple(
             ChartAccess(
                 url_prefix=item.url_prefix,
@@ -376,7 +404,10 @@ def _fetch_settings(settings: HubSettings) -> FetchSettings:
             )
             for item in settings.access
         ),
+        hosts=settings.charts.hosts,
+        realm_hosts=settings.charts.realm_hosts,
         allow_http=settings.git.allow_http,
+        allow_loopback=settings.charts.allow_loopback,
     )
 
 

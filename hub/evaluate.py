@@ -13,25 +13,23 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 import structlog
-from fleet.argo.policy import merge_existing
-from fleet.generators.evaluate import evaluate_set
-from fleet.generators.result import Failed, Generated, Inputs, Missing
-from fleet.targets import Targets, cluster_of, resolve_targets
 from prometheus_client import Counter, Histogram
 
 from fleet import graph, guard
 from fleet.argo.documents import Problem
-from fleet.argo.references import parse_references
+from fleet.argo.policy import merge_existing
 from fleet.codec.canonical import digest_value
 from fleet.errors import BadInput, NotReady
-from fleet.model.application import DEPENDS_ON, Application
+from fleet.generators.evaluate import evaluate_set
+from fleet.generators.result import Failed, Generated, Inputs, Missing
+from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
-from fleet.model.identity import AppName, ClusterName, TargetId
-from fleet.model.target import Reference, Target
+from fleet.model.identity import AppName, ClusterName
 from fleet.model.world import SourceRequest, Tree, World
 from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done, Outcome
+from fleet.targets import ClusterIndex, Targets, resolve_targets
 from hub.accepted import BY_HAND, FLEET, NO_ROWS, Accepted, Rows
 from hub.state import Desired, Hold, SetStatus, State
 from hub.world import Worlds
@@ -195,15 +193,15 @@ class Evaluator:
 
     def _countable(self, applications: Mapping[AppName, Application], world: World) -> set[str]:
         """Names whose loss counts: an application of a cluster that left git is detached, not removed."""
-        return {name for name, item in applications.items() if cluster_of(item, world) is not None}
+        index = ClusterIndex.of(world)
+        return {name for name, item in applications.items() if _has_cluster(item, index)}
 
     def _combine(
         self, outcome: _Outcome, world: World
     ) -> tuple[dict[AppName, Application], list[Problem]]:
-        by_hand = dict(world.applications)
+        applications = {AppName(name): item for name, item in world.applications.items()}
         if not self.worlds.complete:
-            by_hand = {**self.accepted.get(BY_HAND).applications, **by_hand}
-        applications: dict[AppName, Application] = {AppName(n): a for n, a in by_hand.items()}
+            applications = {**self.accepted.get(BY_HAND).applications, **applications}
         outcome.rows[BY_HAND] = Rows(applications=dict(applications))
         problems: list[Problem] = []
         for name in sorted(outcome.rows.keys() - {BY_HAND, FLEET}):
@@ -273,9 +271,11 @@ class Evaluator:
         outcome: _Outcome,
         problems: tuple[Problem, ...],
     ) -> Desired:
-        found: Targets = resolve_targets(applications, world)
-        targets, bad_references = _with_edges(
-            found.targets, set(world.appsets) | (outcome.rows.keys() - {BY_HAND, FLEET})
+        found = resolve_targets(applications, world)
+        targets = graph.resolve_edges(
+            found.targets,
+            found.references,
+            appsets=set(world.appsets) | (outcome.rows.keys() - {BY_HAND, FLEET}),
         )
         clusters = {cluster.name: cluster for cluster in world.clusters}
         return Desired(
@@ -288,10 +288,29 @@ class Evaluator:
             applications=applications,
             targets=targets,
             sets=outcome.sets,
-            problems=(*problems, *found.problems, *bad_references),
-            refused=found.refused,
+            problems=(*problems, *found.problems),
+            refused=_refused(applications, found),
             evaluated=True,
         )
+
+
+def _has_cluster(application: Application, index: ClusterIndex) -> bool:
+    try:
+        index.resolve(application.destination)
+    except BadInput:
+        return False
+    return True
+
+
+def _refused(applications: Mapping[AppName, Application], found: Targets) -> dict[AppName, str]:
+    """Applications that have no target at all, with the reason."""
+    placed = {id_.app for id_ in found.targets}
+    reasons = {problem.where.object: problem.message for problem in found.problems}
+    return {
+        name: reasons.get(f"Application/{name}", "it has no destination")
+        for name in applications
+        if name not in placed
+    }
 
 
 def _token(appset: ApplicationSet, inputs: Inputs, world: World) -> object:
@@ -318,17 +337,20 @@ def _in_force(
 ) -> dict[AppName, Application]:
     if result is None or appset is None:
         return {}
-    generated = {item.name: item for item in result.applications}
-    withheld = {error.application for error in result.errors if error.application}
-    kept = {name: item for name, item in previous.applications.items() if name in withheld}
-    merged = merge_existing({**kept, **generated}, previous.applications, appset)
-    return dict(sorted(merged.items()))
+    merged = merge_existing(
+        result.applications,
+        previous.applications.values(),
+        appset,
+        withheld={error.application for error in result.errors if error.application},
+    )
+    return {item.name: item for item in merged}
 
 
 def _max_removals(appset: ApplicationSet | None) -> int | None:
     if appset is None:
         return None
-    text = appset.annotations.get(MAX_REMOVALS, "")
+    metadata = appset.document.get("metadata") or {}
+    text = str((metadata.get("annotations") or {}).get(MAX_REMOVALS, ""))
     return int(text) if text.isdecimal() else None
 
 
@@ -368,30 +390,3 @@ def _claimed_twice(item: Application, first: Application) -> Problem:
         where=item.where,
         fatal=False,
     )
-
-
-def _with_edges(
-    targets: Mapping[TargetId, Target], appsets: set[str]
-) -> tuple[dict[TargetId, Target], list[Problem]]:
-    references: dict[TargetId, tuple[Reference, ...]] = {}
-    problems: list[Problem] = []
-    unreadable: dict[TargetId, str] = {}
-    for id_, target in targets.items():
-        text = target.application.annotations.get(DEPENDS_ON, "")
-        try:
-            references[id_] = parse_references(text)
-        except BadInput as error:
-            unreadable[id_] = str(error)
-            where = replace(target.application.where, field=f"metadata.annotations.{DEPENDS_ON}")
-            problems.append(
-                Problem(
-                    reason=error.reason,
-                    message=f"application {id_.app!r}: {error.message}",
-                    where=where,
-                    fatal=True,
-                )
-            )
-    resolved = graph.resolve_edges(targets, references, appsets=appsets)
-    for id_, message in unreadable.items():
-        resolved[id_] = replace(resolved[id_], held=message)
-    return resolved, problems

@@ -12,18 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-from fleet.render.artifact import decode_artifact
-from fleet.render.renderer import Renderer
 
 from fleet.errors import BadInput, Denied, FleetError
 from fleet.model.application import Application
 from fleet.model.identity import TargetId
 from fleet.model.report import ClusterFacts
+from fleet.render import artifact
+from fleet.render.renderer import Renderer
 from fleet.render.request import Capabilities, Rendering, ResolvedSource
 from fleet.rollout import Candidate
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.store.port import ArtifactStore
-from fleet.sync.order import unsupported
+from fleet.sync.options import unsupported
 from hub.state import State
 
 log = structlog.get_logger(__name__)
@@ -108,7 +108,7 @@ class Renderings:
     async def _held(self, id_: TargetId, rendering: Rendering) -> str:
         """Say why an artifact must not be applied as things are: it asks for what is not built yet."""
         if rendering.artifact not in self._unsupported:
-            objects = decode_artifact(await self.artifacts.get(rendering.artifact))
+            objects = artifact.decode(await self.artifacts.get(rendering.artifact))
             self._unsupported[rendering.artifact] = unsupported(objects)
         found = list(self._unsupported[rendering.artifact])
         cluster = self.state.desired.clusters.get(id_.cluster)

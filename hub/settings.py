@@ -88,6 +88,18 @@ class Render:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Charts:
+    """Helm repositories and OCI registries."""
+
+    hosts: tuple[str, ...] = ()
+    """Patterns of hosts that may be contacted (``*.example.com``); empty: all but this machine's own."""
+    realm_hosts: tuple[str, ...] = ()
+    """Hosts that a registry may send us to for a token, besides itself and the well-known ones."""
+    allow_loopback: bool = False
+    """Admit this machine itself, which tests and demos need."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Lifetimes of what the hub issues."""
 
@@ -126,6 +138,7 @@ class HubSettings:
     """SQLAlchemy URL; default: SQLite in the state folder."""
     access: tuple[Access, ...] = ()
     git: Git = field(default_factory=Git)
+    charts: Charts = field(default_factory=Charts)
     render: Render = field(default_factory=Render)
     identity: Identity = field(default_factory=Identity)
     webhook: Webhook = field(default_factory=Webhook)

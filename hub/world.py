@@ -13,13 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from fleet.argo.documents import FleetDocuments, Problem
-
+from fleet.argo.assembly import assemble
+from fleet.argo.reading import Problem
 from fleet.errors import FleetError
-from fleet.model.application import Application
-from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
-from fleet.model.project import DEFAULT_PROJECT, AppProject
 from fleet.model.world import BlobRequest, SourceRequest, Tree, TreeRequest, Unavailable, World
 from fleet.runtime.clock import Clock
 from hub.fleetrepo import FleetRepo, Mirrors
@@ -50,7 +47,7 @@ class Worlds:
         """Return the world as it is now and what is wrong with the documents in it."""
         await asyncio.gather(*(repo.refresh() for repo in self.repos))
         documents = [found for repo in self.repos for found in repo.documents()]
-        world, problems = merge(documents, held_clusters)
+        world, problems = assemble(documents, held_clusters)
         return await self.answer(world, used), problems
 
     async def answer(self, world: World, requests: Iterable[SourceRequest]) -> World:
@@ -104,60 +101,3 @@ class Worlds:
     def _unavailable(self, request: SourceRequest, error: FleetError) -> Unavailable:
         since = self._since.setdefault(request, self.clock.now())
         return Unavailable(since=since, reason=error.reason, message=str(error))
-
-
-def merge(
-    documents: Iterable[FleetDocuments], held_clusters: Iterable[Cluster]
-) -> tuple[World, tuple[Problem, ...]]:
-    """Put the documents of all files together; the second object of a name is a problem that names both files."""
-    clusters: dict[str, Cluster] = {}
-    appsets: dict[str, ApplicationSet] = {}
-    applications: dict[str, Application] = {}
-    projects: dict[str, AppProject] = {}
-    problems: list[Problem] = []
-    for found in documents:
-        problems += found.problems
-        for kind, items, into in (
-            ("Cluster", found.clusters, clusters),
-            ("ApplicationSet", found.appsets, appsets),
-            ("Application", found.applications, applications),
-            ("AppProject", found.projects, projects),
-        ):
-            for item in items:
-                first = into.setdefault(item.name, item)  # type: ignore[attr-defined]  # zip of four kinds
-                if first is not item:
-                    problems.append(_duplicate(kind, item, first))
-    problems += _several_managers(clusters.values())
-    for cluster in held_clusters:
-        clusters.setdefault(cluster.name, cluster)
-    world = World(
-        clusters=tuple(sorted(clusters.values(), key=lambda cluster: cluster.name)),
-        projects={DEFAULT_PROJECT.name: DEFAULT_PROJECT, **projects},
-        appsets=appsets,
-        applications=applications,
-    )
-    return world, tuple(problems)
-
-
-def _duplicate(kind: str, second: object, first: object) -> Problem:
-    name = getattr(second, "name", "")
-    where = getattr(second, "where")  # noqa: B009  # all four kinds have it; mypy cannot see through the zip
-    return Problem(
-        reason="DuplicateName",
-        message=f"{kind} {name!r} is already defined in {getattr(first, 'where')}; the first one counts",  # noqa: B009
-        where=where,
-        fatal=True,
-    )
-
-
-def _several_managers(clusters: Iterable[Cluster]) -> list[Problem]:
-    marked = [cluster for cluster in clusters if cluster.management]
-    return [
-        Problem(
-            reason="SeveralManagementClusters",
-            message=f"cluster {cluster.name!r} is marked as management cluster beside {marked[0].name!r}",
-            where=cluster.where,
-            fatal=True,
-        )
-        for cluster in marked[1:]
-    ]

@@ -1,1 +1,1 @@
-""""""
+"""The ``fleet`` command: one module per noun, no decisions of its own."""

@@ -1,0 +1,46 @@
+"""``fleet appset``: ApplicationSets in the hub; ``generate`` works offline and lives in `fleet.cli.generate`."""
+
+from __future__ import annotations
+
+import typer
+
+from fleet.cli.connection import segment
+from fleet.cli.options import SetName, connection
+from fleet.cli.output import Column, Format, Output, print_rows, print_value, text, value_of
+from fleet.wire import api
+
+app = typer.Typer(no_args_is_help=True, help="ApplicationSets: list, get, generate.")
+
+COLUMNS: tuple[Column, ...] = (
+    ("NAME", text("name")),
+    ("APPS", lambda row: str(len(row["applications"]))),
+    ("STATUS", text("reason")),
+    ("HELD", text("held")),
+    ("ERRORS", text("errors")),
+)
+
+
+@app.command("list")
+def list_sets(context: typer.Context, output: Output = Format.TABLE) -> None:
+    """List ApplicationSets with what they generate and what is wrong with them."""
+    print_rows(connection(context).get("appsets", api.AppSetList), output, COLUMNS)
+
+
+@app.command("get")
+def get_set(context: typer.Context, name: SetName, output: Output = Format.TABLE) -> None:
+    """Show one ApplicationSet."""
+    row = connection(context).get(f"appsets/{segment(name)}", api.AppSetRow)
+    if output is not Format.TABLE:
+        print_value(value_of(row), output)
+        return
+    stale = " (of its last good result)" if row.last_good else ""
+    typer.echo(f"Name:           {row.name}")
+    typer.echo(f"Status:         {row.reason}")
+    typer.echo(f"Applications:   {len(row.applications)}{stale}")
+    for application in row.applications:
+        typer.echo(f"  {application}")
+    if row.held:
+        typer.echo(f"Held:           {row.held}")
+        typer.echo(f"                fleet approve appset/{row.name}")
+    for error in row.errors:
+        typer.echo(f"Error:          {error}")
