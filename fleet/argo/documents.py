@@ -87,11 +87,7 @@ def _parts(document: Document) -> Iterable[Document]:
 
 def _part(document: Document, position: int, value: JsonValue) -> Document:
     prefix: tuple[str | int, ...] = ("items", position)
-    lines = {
-        path[2:]: line
-        for path, line in document._lines.items()
-        if path[:2] == prefix
-    }
+    lines = {path[2:]: line for path, line in document._lines.items() if path[:2] == prefix}
     return Document(value, document.source, document.line_of(prefix), lines)
 
 

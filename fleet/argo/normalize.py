@@ -9,8 +9,7 @@ from __future__ import annotations
 from fleet.argo.fields import APPLICATION
 from fleet.argo.shapes import Items, Record, Shape
 from fleet.codec.jsontypes import JsonObject, JsonValue
-
-DEFAULT_PROJECT = "default"
+from fleet.model.project import DEFAULT_PROJECT
 
 # Kustomize fields that do not keep the block alive on their own.
 _KUSTOMIZE_MODIFIERS = frozenset(
@@ -27,7 +26,10 @@ _KUSTOMIZE_MODIFIERS = frozenset(
 def normalize_application(document: JsonObject) -> JsonObject:
     """Return the normal form of an Application that has the right types; nothing is changed in place."""
     result: JsonObject = normalize(document, APPLICATION)
-    result["spec"] = finish_spec(result.get("spec", {}))
+    spec = result["spec"]
+    if not spec.get("project"):
+        spec["project"] = DEFAULT_PROJECT.name
+    result["spec"] = finish_spec(spec)
     return result
 
 
@@ -52,13 +54,13 @@ def vanishes(value: JsonValue, shape: Shape) -> bool:
 
 
 def finish_spec(spec: JsonObject) -> JsonObject:
-    """Drop blocks that say nothing; ``sources`` displaces ``source``; changes and returns the spec."""
-    if not spec.get("project"):
-        spec["project"] = DEFAULT_PROJECT
+    """Drop blocks that say nothing; changes and returns the spec.
+
+    ``source`` stays beside ``sources``, although nobody reads it then: so does Argo CD.
+    """
     if spec.get("syncPolicy") == {}:
         del spec["syncPolicy"]
     if spec.get("sources"):
-        spec.pop("source", None)
         spec["sources"] = [finish_source(source) for source in spec["sources"]]
     elif "source" in spec:
         spec["source"] = finish_source(spec["source"])

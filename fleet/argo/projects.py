@@ -93,7 +93,11 @@ def permits_destination(project: AppProject, cluster: Cluster, namespace: str) -
         fits = _covers(rule.namespace, (namespace,))
         if (hit.name or hit.server) and fits:
             matched = True
-        elif hit.name_denied or (hit.server_denied and fits) or (not fits and rule.namespace.startswith("!") and hit.server):
+        elif (
+            hit.name_denied
+            or (hit.server_denied and fits)
+            or (not fits and rule.namespace.startswith("!") and hit.server)
+        ):
             return False
     return matched
 

@@ -1,0 +1,143 @@
+"""What becomes of the Applications that a set made before: its policies, preserved fields, ignored differences.
+
+The write is Argo CD's: a JSON merge patch between the live and the generated object, from both of which the
+ignored fields were taken first, so that those stay as they are live and lists are replaced whole.
+Source: argo.md 1.6, conformance topics "policy" and "preserved".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleet.argo.application import build_application
+from fleet.argo.normalize import normalize_application
+from fleet.argo.reading import Remarks
+from fleet.codec.jsontypes import JsonObject, JsonValue
+from fleet.model.application import Application
+from fleet.model.appset import ApplicationSet
+
+_PRESERVED_ANNOTATIONS = (
+    "notified.notifications.argoproj.io",
+    "argocd.argoproj.io/refresh",
+    "argocd.argoproj.io/hydrate",
+)
+_PRESERVED_FINALIZERS = (
+    "pre-delete-finalizer.argocd.argoproj.io",
+    "post-delete-finalizer.argocd.argoproj.io",
+)
+
+
+def merge_existing(
+    generated: Iterable[Application],
+    existing: Iterable[Application],
+    appset: ApplicationSet,
+    *,
+    withheld: Iterable[str] = (),
+) -> tuple[Application, ...]:
+    """Return the Applications after the set was applied, sorted by name.
+
+    ``withheld`` names generated ones that an error keeps back: existing ones of these names stay. For a set that
+    failed nothing changes at all; do not call this then.
+    """
+    live = {application.name: application for application in existing}
+    after = {}
+    for application in generated:
+        old = live.pop(application.name, None)
+        if old is None:
+            after[application.name] = application
+        elif appset.applications_sync.may_update:
+            after[application.name] = _updated(application, old, appset)
+        else:
+            after[application.name] = old
+    kept_back = set(withheld)
+    for name, old in live.items():
+        if name in kept_back or not appset.applications_sync.may_delete:
+            after[name] = old
+    return tuple(after[name] for name in sorted(after))
+
+
+def _updated(new: Application, old: Application, appset: ApplicationSet) -> Application:
+    wanted = {**new.document, "metadata": _metadata(new.document, old.document, appset)}
+    pointers = [
+        pointer
+        for item in appset.ignored_fields
+        if item.name in ("", new.name)
+        for pointer in item.json_pointers
+    ]
+    if pointers:
+        left, right = _without(old.document, pointers), _without(wanted, pointers)
+        wanted = _apply(old.document, _difference(left, right))
+    return build_application(
+        normalize_application(wanted),
+        where=new.where,
+        remarks=Remarks(warnings=new.warnings, unsupported=new.unsupported),
+        appset=new.appset,
+        row=new.row,
+    )
+
+
+def _metadata(new: JsonObject, old: JsonObject, appset: ApplicationSet) -> JsonObject:
+    metadata = dict(new["metadata"])
+    live = old["metadata"]
+    annotations = (*appset.preserved_annotations, *_PRESERVED_ANNOTATIONS)
+    for field, names in (("annotations", annotations), ("labels", appset.preserved_labels)):
+        found = live.get(field, {})
+        preserved = {name: found[name] for name in names if name in found}
+        if preserved:
+            metadata[field] = {**metadata.get(field, {}), **preserved}
+    finalizers = [
+        finalizer
+        for finalizer in live.get("finalizers", ())
+        if finalizer.startswith(_PRESERVED_FINALIZERS)
+    ]
+    if finalizers:
+        metadata["finalizers"] = [*metadata.get("finalizers", ()), *finalizers]
+    return metadata
+
+
+def _without(document: JsonObject, pointers: Iterable[str]) -> JsonObject:
+    for pointer in pointers:
+        parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        if parts:
+            document = _removed(document, parts)
+    return document
+
+
+def _removed(value: JsonValue, parts: list[str]) -> JsonValue:
+    head, *rest = parts
+    if isinstance(value, dict) and head in value:
+        if not rest:
+            return {key: item for key, item in value.items() if key != head}
+        return {**value, head: _removed(value[head], rest)}
+    if isinstance(value, list) and head.isdigit() and int(head) < len(value):
+        position = int(head)
+        middle = [_removed(value[position], rest)] if rest else []
+        return [*value[:position], *middle, *value[position + 1 :]]
+    return value
+
+
+def _difference(old: JsonObject, new: JsonObject) -> JsonObject:
+    """The JSON merge patch (RFC 7386) that makes the new object of the old one."""
+    patch: JsonObject = {key: None for key in old if key not in new}
+    for key, item in new.items():
+        if key not in old:
+            patch[key] = item
+        elif isinstance(item, dict) and isinstance(old[key], dict):
+            inner = _difference(old[key], item)
+            if inner:
+                patch[key] = inner
+        elif item != old[key]:
+            patch[key] = item
+    return patch
+
+
+def _apply(document: JsonObject, patch: JsonObject) -> JsonObject:
+    result = dict(document)
+    for key, item in patch.items():
+        if item is None:
+            result.pop(key, None)
+        elif isinstance(item, dict) and isinstance(result.get(key), dict):
+            result[key] = _apply(result[key], item)
+        else:
+            result[key] = item
+    return result

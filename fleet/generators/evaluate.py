@@ -1,0 +1,172 @@
+"""One ApplicationSet and one World to Applications: a pure function, the heart of the product.
+
+First every generator gives its rows; what they miss is collected from all of them. Then each row fills the
+template, the patch is laid over it, and the result is judged. An error of a generator or of the template
+fails the whole set, and nothing of it may change; an Application that may not be made is withheld alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fleet.argo.application import build_application
+from fleet.argo.fields import APPLICATION, TEMPLATE
+from fleet.argo.patch import apply_patch, parse_patch
+from fleet.argo.reading import Remarks
+from fleet.argo.shapes import FindingKind, Record, check
+from fleet.codec.jsontypes import JsonObject
+from fleet.codec.redaction import redact
+from fleet.errors import BadInput
+from fleet.generators.context import Context, Pending
+from fleet.generators.engine import Engine
+from fleet.generators.entries import rows_of
+from fleet.generators.params import ParamSet
+from fleet.generators.result import (
+    PARAMS_ERROR,
+    RENDER_ERROR,
+    Failed,
+    Generated,
+    Missing,
+    SetError,
+)
+from fleet.generators.table import GENERATORS
+from fleet.generators.template import ApplicationTemplate, merge_templates
+from fleet.generators.validate import admit
+from fleet.model.application import Application
+from fleet.model.appset import ApplicationSet
+from fleet.model.world import World
+
+_SHOWN_ERRORS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The rows of one generator of one entry."""
+
+    position: int
+    generator: str
+    rows: list[ParamSet]
+
+
+def evaluate_set(appset: ApplicationSet, world: World) -> Generated | Missing | Failed:
+    """Evaluate one set: its Applications, or what must be fetched first, or why nothing may change."""
+    try:
+        context = Context(appset, world, Engine.of(appset), GENERATORS)
+    except BadInput as error:
+        return Failed(errors=(_error(RENDER_ERROR, error),))
+    if appset.refusals:
+        return Failed(
+            errors=tuple(
+                SetError(reason=PARAMS_ERROR, message=f"{refusal.where.field}: {refusal.message}")
+                for refusal in appset.refusals
+            )
+        )
+    batches, errors = _rows(context)
+    trail = context.trail
+    if not errors and trail.missing:
+        return Missing(requests=frozenset(trail.missing))
+    applications: list[Application] = []
+    if not errors:
+        applications, errors = _fill(batches, context)
+    if errors:
+        return Failed(errors=tuple(errors), inputs=trail.inputs)
+    admitted, withheld = admit(applications, context)
+    return Generated(applications=admitted, errors=withheld, inputs=trail.inputs)
+
+
+def _rows(context: Context) -> tuple[list[_Batch], list[SetError]]:
+    batches: list[_Batch] = []
+    errors: list[SetError] = []
+    for position, entry in enumerate(context.appset.generators):
+        try:
+            produced = rows_of(entry, context, {})
+        except Pending:
+            continue
+        except BadInput as error:
+            errors.append(_error(PARAMS_ERROR, error))
+            continue
+        batches += [_Batch(position, name, rows) for name, rows in produced]
+    return batches, errors
+
+
+def _fill(batches: list[_Batch], context: Context) -> tuple[list[Application], list[SetError]]:
+    applications: list[Application] = []
+    errors: list[SetError] = []
+    for batch in batches:
+        if not batch.rows:
+            continue  # a template that nobody fills may be wrong
+        for result in _filled(batch, context):
+            if isinstance(result, Application):
+                applications.append(result)
+            else:
+                errors.append(result)
+                if len(errors) == _SHOWN_ERRORS:
+                    return applications, errors
+    return applications, errors
+
+
+def _filled(batch: _Batch, context: Context) -> Iterator[Application | SetError]:
+    appset = context.appset
+    own = appset.generators[batch.position][batch.generator].get("template")
+    template = merge_templates(own, appset.template) if own else appset.template
+    try:
+        filler = ApplicationTemplate(
+            template,
+            context.engine,
+            namespace=appset.namespace,
+            keep_resources=appset.preserve_resources,
+        )
+    except BadInput as error:
+        yield _error(RENDER_ERROR, error)
+        return
+    patch = _Patch(context) if appset.template_patch is not None else None
+    remarks = _remarks(template, TEMPLATE, appset)
+    for row in batch.rows:
+        try:
+            document = filler.fill(row.values)
+            if patch is not None:
+                document = patch.apply(document, row.values)
+                remarks = _remarks(document, APPLICATION, appset)
+        except BadInput as error:
+            yield _error(RENDER_ERROR, error)
+            continue
+        document["metadata"].setdefault("name", "")
+        yield build_application(
+            document,
+            where=appset.where,
+            remarks=remarks,
+            appset=appset.name,
+            row=f"generators[{batch.position}].{row.origin}",
+        )
+
+
+class _Patch:
+    """The set's templatePatch; equal texts are parsed once."""
+
+    def __init__(self, context: Context) -> None:
+        self._text = context.appset.template_patch or ""
+        self._engine = context.engine
+        self._parsed: dict[str, JsonObject] = {}
+
+    def apply(self, document: JsonObject, params: JsonObject) -> JsonObject:
+        try:
+            text = self._engine.render(self._text, params)
+        except BadInput as error:
+            raise BadInput(f"error replacing values in templatePatch: {error.message}") from error
+        if text not in self._parsed:
+            self._parsed[text] = parse_patch(text)
+        patch = self._parsed[text]
+        return apply_patch(document, patch) if patch else document
+
+
+def _remarks(value: JsonObject, shape: Record, appset: ApplicationSet) -> Remarks:
+    """What is unsafe to ignore in the Applications; what is merely ignored the set says once for all."""
+    findings = check(value, shape).findings
+    unsupported = tuple(finding.field for finding in findings if finding.kind is FindingKind.UNSAFE)
+    return Remarks(unsupported=appset.unsupported + unsupported)
+
+
+def _error(reason: str, error: BadInput) -> SetError:
+    hint = f" ({error.hint})" if error.hint else ""
+    return SetError(reason=reason, message=redact(error.message + hint))
