@@ -30,6 +30,9 @@ UNAUTHENTICATED = "Unauthenticated"
 NOT_FOUND = "NotFound"
 """Reason of a 404: does not exist, or is not for you; the two are never told apart."""
 
+CONFLICT = "Conflict"
+"""Reason of a 409: somebody else is at it; try again later."""
+
 _STATUS: tuple[tuple[type[FleetError], int], ...] = (
     (BadInput, 400),
     (Denied, 403),
@@ -54,10 +57,9 @@ def status_of(error: FleetError) -> int:
     """Return the HTTP status that says the same as the error."""
     if isinstance(error, Unauthenticated):
         return 401
-    for kind, status in _STATUS:
-        if isinstance(error, kind):
-            return status
-    return 409 if error.reason == "Conflict" else 500
+    if error.reason == CONFLICT:
+        return 409
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
 def body_of(error: FleetError) -> bytes:
@@ -82,11 +84,11 @@ def _error_for(status: int, message: str, retry_after: float | None) -> FleetErr
     match status:
         case 401:
             return Unauthenticated(message)
-        case 403 | 409:
+        case 403:
             return Denied(message)
         case 404:
             return NotReady(message)
-        case 408 | 429:
+        case 408 | 409 | 429:
             return Transient(message, retry_after=retry_after)
         case _ if 400 <= status < 500:
             return BadInput(message)
