@@ -17,6 +17,8 @@ _NAMED = r"(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|signature|
 _VALUE = r"(?!\s|\*\*\*)[^\s&\"',;<>]+"
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    # a password with a slash, which is no valid URL but is written all the same
+    (re.compile(r"(?<=://)[^\s/?#\"'<>@:]{1,256}:(?!\d{1,5}/)[^\s\"'<>]{1,512}@"), f"{MASK}@"),
     # scheme://user:password@host, up to the last @ before the host ends
     (re.compile(r"(?<=://)[^\s/?#\"'<>]*@"), f"{MASK}@"),
     (re.compile(r"(?i)(?<=%3a%2f%2f)(?:(?!%2f)[^\s/?#&\"'<>])*(?:%40|@)"), f"{MASK}@"),
