@@ -71,14 +71,17 @@ def _load(text: str, kind: type, shown: str) -> GoValue:
     try:
         value = yamldoc.load_one(text)
     except BadInput as error:
-        raise GoError(f"error unmarshaling YAML: {error.message}") from error
+        raise GoError(f"error converting YAML to JSON: yaml: {error.message}") from error
     if value is None:
         return kind()
     if type(value) is not kind:
         found = {dict: "object", list: "array", str: "string", bool: "bool"}.get(
             type(value), "number"
         )
-        raise GoError(f"json: cannot unmarshal {found} into Go value of type {shown}")
+        raise GoError(
+            "error unmarshaling JSON: while decoding JSON: "
+            f"json: cannot unmarshal {found} into Go value of type {shown}"
+        )
     return value
 
 

@@ -84,6 +84,8 @@ def _position(index: GoValue, last: int) -> int:
         raise GoError("cannot index slice/array with nil")
     if type(index) not in INTEGERS and type(index) not in UNSIGNED:
         raise GoError(f"cannot index slice/array with type {type_name(index)}")
+    if index == last + 1:
+        raise GoError("reflect: slice index out of range")
     if not 0 <= index <= last:
         raise GoError(f"index out of range: {int(index)}")
     return int(index)

@@ -1,11 +1,10 @@
-"""Sprig's encodings and hashes: base64, base32, JSON, checksums.
+"""Sprig's JSON and checksums.
 
 What makes keys and certificates is refused: it is random, slow, and secrets do not belong into templates.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
@@ -26,7 +25,6 @@ from fleet.templating.values import (
     GoValue,
     Meter,
     clean,
-    from_bytes,
     is_float,
     number,
     to_bytes,
@@ -34,50 +32,6 @@ from fleet.templating.values import (
 )
 
 ENCODE = Table()
-
-# -- base64, base32
-
-
-ENCODE.add("b64enc", "string -> string", lambda text: base64.b64encode(to_bytes(text)).decode())
-ENCODE.add("b32enc", "string -> string", lambda text: base64.b32encode(to_bytes(text)).decode())
-_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-_BASE32 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
-_BASE32_PADDING = (0, 1, 3, 4, 6)
-
-
-@ENCODE.define("b64dec", "string -> string")
-def _b64dec(text: str) -> GoValue:
-    problem = _first_problem(text, _BASE64, 4, (0, 1, 2))
-    if problem is not None:
-        return f"illegal base64 data at input byte {problem}"
-    return from_bytes(base64.b64decode(_joined(text)))
-
-
-@ENCODE.define("b32dec", "string -> string")
-def _b32dec(text: str) -> GoValue:
-    problem = _first_problem(text, _BASE32, 8, _BASE32_PADDING)
-    if problem is not None:
-        return f"illegal base32 data at input byte {problem}"
-    return from_bytes(base64.b32decode(_joined(text)))
-
-
-def _joined(text: str) -> str:
-    return text.replace("\r", "").replace("\n", "")
-
-
-def _first_problem(
-    text: str, alphabet: frozenset[str], block: int, paddings: tuple[int, ...]
-) -> int | None:
-    """Return where Go's decoder would stop, roughly: at a foreign character, or at the end."""
-    text = _joined(text)
-    body = text.rstrip("=")
-    foreign = next((index for index, char in enumerate(body) if char not in alphabet), None)
-    if foreign is not None:
-        return len(to_bytes(body[:foreign]))
-    if len(text) % block:
-        return len(text) if body == text else len(body)
-    return None if len(text) - len(body) in paddings else len(body)
-
 
 # -- hashes
 
@@ -213,7 +167,7 @@ class _Writer:
         if isinstance(value, list):
             return self._block("[", (self.text(item, depth + 1) for item in value), "]", depth)
         if isinstance(value, GoObject):
-            return self.string(value.text())
+            return self.string(value.json())
         raise GoError(f"json: unsupported type: {type_name(value)}")
 
     def _block(self, opening: str, items: Iterable[str], closing: str, depth: int) -> str:
@@ -272,4 +226,4 @@ def plain(value: GoValue, meter: Meter, depth: int = 0) -> GoValue:
         return float(text) if set(text) & set(".e") else int(text)
     if type(value) in INTEGERS or type(value) in UNSIGNED:
         return int(value)
-    return value.text() if isinstance(value, GoObject) else value
+    return value.json() if isinstance(value, GoObject) else value

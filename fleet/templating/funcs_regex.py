@@ -48,17 +48,34 @@ def _compile(pattern: str) -> _Pattern:
     try:
         compiled: _Pattern = re2.compile(to_bytes(pattern), _options())
     except re2.error as error:
-        detail = error.args[0] if error.args else ""
-        detail = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
-        raise GoError(f"error parsing regexp: {detail}") from error
+        raise GoError(f"error parsing regexp: {_reason(error)}") from error
     return compiled
+
+
+_GO_WORDS = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "invalid named capture group": "invalid named capture",
+    "trailing \\ at end of regexp": "trailing backslash at end of expression",
+    "pattern too large - compile failed": "expression too large",
+}
+
+
+def _reason(error: re2.error) -> str:
+    detail = error.args[0] if error.args else b""
+    what, _, part = from_bytes(detail if isinstance(detail, bytes) else b"").partition(": ")
+    return f"{_GO_WORDS.get(what, what)}: `{part}`"
 
 
 def _compile_or_panic(pattern: str) -> _Pattern:
     try:
         return _compile(pattern)
     except GoError as error:
-        raise GoError(f"regexp: Compile({quote(pattern)}): {error}") from error
+        shown = f"`{pattern}`" if "`" not in pattern and pattern.isprintable() else quote(pattern)
+        raise GoError(f"regexp: Compile({shown}): {error}") from error
 
 
 def _matches(pattern: _Pattern, text: bytes, limit: int, meter: Meter) -> Iterator[_Match]:

@@ -44,6 +44,10 @@ class Time(GoObject):
         """Print it as Go does."""
         return format_time(self, "2006-01-02 15:04:05.999999999 -0700 MST")
 
+    def json(self) -> str:
+        """Write it as RFC 3339."""
+        return format_time(self, "2006-01-02T15:04:05.999999999Z07:00")
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Time):
             return NotImplemented
@@ -149,9 +153,7 @@ def _zone_name(time: Time) -> str:
     if time.zone:
         return time.zone
     name = time.at.tzname() or ""
-    if name and not name.startswith(("UTC+", "UTC-", "+", "-")):
-        return name
-    return _offset(time, "-07" if _offset_seconds(time) % 3600 == 0 else "-0700")
+    return _offset(time, "-0700") if name.startswith(("UTC+", "UTC-")) else name
 
 
 def _offset_seconds(time: Time) -> int:

@@ -78,7 +78,7 @@ class Token(NamedTuple):
             return "EOF"
         if self.kind is Kind.ERROR:
             return self.text
-        if self.kind is Kind.KEYWORD:
+        if self.kind in (Kind.KEYWORD, Kind.DOT, Kind.NIL):
             return f"<{self.text}>"
         shown = self.text if len(self.text) <= 10 else f"{self.text[:10]}..."
         return f'"{shown}"' if len(self.text) <= 10 else f'"{self.text[:10]}"...'

@@ -127,7 +127,7 @@ def _character_escape(code: str) -> int:
 
 
 def _integer(text: str) -> int | None:
-    if not _UNDERSCORES.fullmatch(text) or ("_" in text and text.lstrip("+-")[0] != "0"):
+    if not _UNDERSCORES.fullmatch(text):
         return None
     try:
         if _OCTAL.fullmatch(text):
@@ -144,12 +144,9 @@ def _float(text: str) -> float | None:
         if _FLOAT.fullmatch(text):
             value = float(text)
             return None if value in (float("inf"), float("-inf")) else value
-        whole = (
-            _integer(text) if text[:3].lower().lstrip("+-").startswith(("0x", "0b", "0o")) else None
-        )
     except (ValueError, OverflowError):
         return None
-    return None if whole is None else float(whole)
+    return None
 
 
 def _real(pos: int, text: str, value: float) -> Number:
@@ -166,9 +163,7 @@ def _complex(pos: int, text: str, value: complex) -> Number:
     return Number(pos, text, plain.integer, plain.unsigned, plain.real, value)
 
 
-_PLAIN_FLOAT = re.compile(
-    r"[+-]?(?:inf|infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)|nan", re.IGNORECASE
-)
+_NO_NUMBER = re.compile(r"[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
 _DIGITS = {
     8: re.compile(r"[+-]?[0-7]+"),
     10: re.compile(r"[+-]?[0-9]+"),
@@ -192,10 +187,4 @@ def parse_float(text: str) -> float | None:
     """Read a float64 as strconv.ParseFloat; out of range is None."""
     if len(text) > _LONGEST_NUMBER:
         return None
-    if _HEX_FLOAT.fullmatch(text):
-        return _float(text)
-    if not _PLAIN_FLOAT.fullmatch(text):
-        return None
-    value = float(text)
-    is_infinite = value in (float("inf"), float("-inf"))
-    return None if is_infinite and "n" not in text.lower() else value
+    return float(text) if _NO_NUMBER.fullmatch(text) else _float(text)

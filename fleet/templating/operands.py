@@ -89,7 +89,7 @@ class OperandCompiler:
                 value = MISSING
             for slot in slots:
                 if slot is None:
-                    raise Problem(pipe, f"undefined variable: {pipe.variables[0]}")
+                    raise Problem(last_node(pipe), f"undefined variable: {pipe.variables[0]}")
                 run.slots[slot] = value
             return value
 
@@ -301,10 +301,17 @@ class OperandCompiler:
                 if type(value) is dict and name in value:
                     value = value[name]
                 else:
-                    value = field_of(value, name, node, missing, run)
+                    held = name is not names[0]
+                    value = field_of(value, name, node, missing, run, held=held)
             return value
 
         return read
+
+
+def last_node(pipe: nodes.Pipe) -> Node:
+    """Return the node that a pipeline evaluates last: where Go says an error of its value is."""
+    node = pipe.commands[-1].args[-1]
+    return last_node(node) if isinstance(node, nodes.Pipe) else node
 
 
 def _dot(_run: Run, dot: GoValue) -> GoValue:

@@ -13,6 +13,7 @@ from typing import NoReturn
 from fleet.templating import literals, nodes
 from fleet.templating.errors import LimitError, TemplateError, excerpt
 from fleet.templating.lexer import Kind, Lexer, Token
+from fleet.templating.printing import quote
 
 MAX_NESTING = 100
 """Parentheses and blocks inside each other; real templates have fewer than ten."""
@@ -370,7 +371,7 @@ class _Parser:
         if isinstance(term, nodes.Variable):
             return nodes.Variable(pos, (*term.names, *names))
         if isinstance(term, _NOT_EXECUTABLE):
-            self._fail(f'unexpected . after term "{term}"')
+            self._fail(f"unexpected . after term {quote(str(term))}")
         return nodes.Chain(pos, term, tuple(names))
 
     def _term(self) -> nodes.Operand | None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleet.templating.errors import LimitError
 from fleet.templating.printing import (
@@ -48,10 +48,11 @@ class _Spec:
     sharp: bool = False
     space: bool = False
     zero: bool = False
+    syntax: bool = False
     width: int | None = None
     precision: int | None = None
 
-    def pad(self, text: str, *, zero: bool = False) -> str:
+    def pad(self, text: str, *, zero: bool = True) -> str:
         missing = (self.width or 0) - len(text)
         if missing <= 0:
             return text
@@ -132,6 +133,8 @@ class _Printer:
             return f"{problems}%!(NOVERB)"
         self._pos += 1
         spec.verb = verb
+        if verb == "v":  # there the flags say something else: Go syntax, names of fields
+            spec.syntax, spec.sharp, spec.plus = spec.sharp, False, False
         return problems + self._apply(spec)
 
     def _apply(self, spec: _Spec) -> str:
@@ -244,7 +247,7 @@ class _Printer:
         if spec.verb == "T" and not depth:
             return _text("<nil>" if value is None else type_name(value), spec)
         if value is None or value is MISSING:
-            return self._nil(spec, depth)
+            return _nil(spec, depth)
         if isinstance(value, (list, dict)):
             return self._container(spec, value, depth)
         kind = type(value)
@@ -266,13 +269,9 @@ class _Printer:
             )
         return self._object(spec, value)
 
-    def _nil(self, spec: _Spec, depth: int) -> str:
-        if spec.verb == "v":
-            return spec.pad("interface {}(nil)" if spec.sharp and depth else "<nil>")
-        return f"%!{spec.verb}(<nil>)"
-
     def _bad(self, spec: _Spec, value: GoValue) -> str:
-        return f"%!{spec.verb}({type_name(value)}={format_value(value, self._meter)})"
+        shown = self._format(replace(spec, verb="v"), value)
+        return f"%!{spec.verb}({type_name(value)}={shown})"
 
     def _object(self, spec: _Spec, value: GoObject) -> str:
         return _text(value.text(), spec) if spec.verb in "vsxXq" else self._bad(spec, value)
@@ -281,7 +280,7 @@ class _Printer:
         if depth > MAX_DEPTH:
             raise LimitError(f"a value is nested deeper than {MAX_DEPTH} levels")
         self._meter.spend(1 + len(value))
-        syntax = spec.sharp and spec.verb == "v"
+        syntax = spec.syntax
         separator = ", " if syntax else " "
         if isinstance(value, dict):
             items = [
@@ -295,7 +294,7 @@ class _Printer:
         return limited(f"{opening}{separator.join(items)}{closing}", self._meter)
 
     def _string(self, spec: _Spec, value: str) -> str:
-        if spec.verb == "v" and spec.sharp:
+        if spec.syntax:
             return spec.pad(quote(value))
         if spec.verb in "vsxXq":
             return _text(value, spec)
@@ -315,6 +314,12 @@ class _Printer:
 
     def _float(self, spec: _Spec, value: float) -> str:
         return _float(value, spec) if spec.verb in _FLOAT_VERBS else self._bad(spec, value)
+
+
+def _nil(spec: _Spec, depth: int) -> str:
+    if depth:
+        return "interface {}(nil)" if spec.syntax else "<nil>"
+    return spec.pad("<nil>") if spec.verb == "v" else f"%!{spec.verb}(<nil>)"
 
 
 def _character(value: int) -> str:
@@ -352,7 +357,7 @@ _PREFIXES = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}
 def _digits(value: int, spec: _Spec, *, is_unsigned: bool) -> str:
     value = int(value)
     verb = spec.verb
-    if verb == "v" and spec.sharp and is_unsigned:
+    if spec.syntax and is_unsigned:
         return spec.pad(f"0x{value:x}")
     sign = "-" if value < 0 else "+" if spec.plus else " " if spec.space else ""
     digits = format(abs(value), _BASES.get(verb, "d"))
@@ -367,7 +372,7 @@ def _digits(value: int, spec: _Spec, *, is_unsigned: bool) -> str:
         prefix = ""
     if verb == "O":
         prefix = "0o"
-    return spec.pad(sign + prefix + digits)
+    return spec.pad(sign + prefix + digits, zero=False)
 
 
 def _float(value: float, spec: _Spec) -> str:
@@ -378,7 +383,7 @@ def _float(value: float, spec: _Spec) -> str:
             text = " Inf" if spec.space else "+Inf"
         elif text == "NaN":
             text = f"{sign}NaN"
-        return spec.pad(text)
+        return spec.pad(text, zero=False)
     text = _finite(abs(value), spec)
     sign = "-" if math.copysign(1, value) < 0 else sign
     if spec.zero and spec.width and len(sign) + len(text) < spec.width:

@@ -85,8 +85,13 @@ def invoke(function: Function, name: str, args: list[GoValue], run: Run, node: N
         raise Problem(node, f"error calling {name}: {error}") from error
 
 
-def field_of(value: GoValue, name: str, node: Node, missing: MissingKey, run: Run) -> GoValue:
-    """Return a field of a map, or call a method without arguments; raises Problem."""
+def field_of(
+    value: GoValue, name: str, node: Node, missing: MissingKey, run: Run, *, held: bool = False
+) -> GoValue:
+    """Return a field of a map, or call a method without arguments; raises Problem.
+
+    A value that a map holds has the type ``interface {}`` in Go's messages.
+    """
     if isinstance(value, dict):
         found = value.get(name, MISSING)
         if found is not MISSING:
@@ -104,7 +109,8 @@ def field_of(value: GoValue, name: str, node: Node, missing: MissingKey, run: Ru
         raise Problem(node, f"nil pointer evaluating interface {{}}.{name}")
     if isinstance(value, GoObject) and name in value.methods:
         return call_method(value, name, [], run, node)
-    raise Problem(node, f"can't evaluate field {name} in type {_type(value, node)}")
+    shown = "interface {}" if held else _type(value, node)
+    raise Problem(node, f"can't evaluate field {name} in type {shown}")
 
 
 def call_method(value: GoObject, name: str, args: list[GoValue], run: Run, node: Node) -> GoValue:

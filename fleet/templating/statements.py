@@ -13,7 +13,7 @@ from typing import TypeAlias, assert_never
 from fleet.templating import nodes
 from fleet.templating.errors import LimitError
 from fleet.templating.functions import Function
-from fleet.templating.operands import OperandCompiler, Scope
+from fleet.templating.operands import OperandCompiler, Scope, last_node
 from fleet.templating.printing import format_value, show
 from fleet.templating.runtime import UNSET, Evaluator, MissingKey, Problem, Run
 from fleet.templating.values import INTEGERS, MISSING, UNSIGNED, GoValue, Int, is_true
@@ -214,7 +214,9 @@ def _items(
     kind = type(value)
     if kind in INTEGERS or kind in UNSIGNED:
         if variables > 1:
-            raise Problem(node.pipe, f"can't use {value} to iterate over more than one variable")
+            raise Problem(
+                last_node(node.pipe), f"can't use {value} to iterate over more than one variable"
+            )
         return ((MISSING, kind(element)) for element in range(value))
     shown = format_value(value, run.meter)
-    raise Problem(node.pipe, f"range can't iterate over {shown}")
+    raise Problem(last_node(node.pipe), f"range can't iterate over {shown}")

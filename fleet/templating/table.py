@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fleet.templating.argo import ARGO
+from fleet.templating.funcs_base import BASE
 from fleet.templating.funcs_builtin import BUILTIN
 from fleet.templating.funcs_dates import DATES
 from fleet.templating.funcs_dicts import DICTS
@@ -30,6 +31,7 @@ _TABLES = (
     LISTS,
     DICTS,
     MATH,
+    BASE,
     ENCODE,
     REGEX,
     DATES,

@@ -95,8 +95,12 @@ class GoObject:
     methods: Mapping[str, Function] = {}
 
     def text(self) -> str:
-        """How it is printed."""
+        """Return how it is printed."""
         raise NotImplementedError
+
+    def json(self) -> str:
+        """Return the text that stands for it in JSON."""
+        return self.text()
 
 
 class Meter:

@@ -43,7 +43,7 @@ def pascal_case(text: str) -> str:
     rest = text.lstrip("".join({char for char in text if is_connector(char)}))
     out = [text[: len(text) - len(rest)]]
     if not rest:
-        return text
+        return text + text[-1:]  # the library repeats the last one
     current = go.to_upper(rest[0])
     was_upper = go.is_upper(rest[0])
     for char in rest[1:]:
