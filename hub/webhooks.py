@@ -1,0 +1,202 @@
+"""Push events of GitHub, GitLab, Gitea (Forgejo, Gogs) and Bitbucket (Cloud, Server), read as hints.
+
+A hint says which repository may have news, never what the news are: the hub asks the repository itself, and a commit
+in a payload is not even read (security.md row 77). The signature is checked on the raw bytes before anything is
+parsed. Pure; every input gives a `PushHint`, Denied or BadInput (rows 74-76).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from fleet.codec import canonical
+from fleet.codec.jsontypes import JsonValue
+from fleet.errors import BadInput, Denied
+
+_MAX_URL = 2048
+_MAX_REF = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """The shared secrets, any of which may sign (two while one is being replaced)."""
+
+    secrets: tuple[str, ...] = ()
+    allow_unsigned: bool = False
+    """Take events without a signature, only where no secret is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushHint:
+    """Something was pushed: all URLs that the event names its repository by, and the ref if it is one."""
+
+    repo_urls: tuple[str, ...]
+    """Empty for events that are no push, such as a ping."""
+    ref: str = ""
+
+
+def read_push(headers: Mapping[str, str], body: bytes, settings: WebhookSettings) -> PushHint:
+    """Check and read an event; raises Denied (unsigned, wrong signature) or BadInput (not an event)."""
+    names = {name.lower(): value for name, value in headers.items()}
+    provider = next((each for each in _PROVIDERS if each.event in names), None)
+    _check_signature(provider, names, body, settings)
+    if provider is None:
+        raise BadInput(
+            "not a push event of a known forge",
+            hint="GitHub, GitLab, Gitea and Bitbucket webhooks with JSON are understood",
+        )
+    if names[provider.event].lower() not in provider.pushes:
+        return PushHint(())
+    payload = _payload(names, body)
+    urls = tuple(sorted({url for url in provider.urls(payload) if _is_plausible(url)}))
+    if not urls:
+        raise BadInput("the push event names no repository")
+    return PushHint(urls, _ref(provider.ref(payload)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Provider:
+    event: str
+    """Header that names the event."""
+    pushes: frozenset[str]
+    """Its values that mean a push, in lower case."""
+    signature: tuple[str, ...]
+    """Headers that may hold the signature."""
+    urls: Callable[[JsonValue], Iterator[str]]
+    ref: Callable[[JsonValue], JsonValue]
+    is_token: bool = False
+    """The signature is the secret itself."""
+
+
+def _check_signature(
+    provider: _Provider | None, names: Mapping[str, str], body: bytes, settings: WebhookSettings
+) -> None:
+    if not settings.secrets:
+        if settings.allow_unsigned:
+            return
+        raise Denied(
+            "no webhook secret is set",
+            hint="set webhook.secretFile, and the same secret at the forge",
+        )
+    given = (
+        next((names[name] for name in provider.signature if name in names), "") if provider else ""
+    )
+    if provider is None or not given:
+        raise Denied("the event is not signed", hint="set the webhook's secret at the forge")
+    matches = [
+        hmac.compare_digest(_expected(provider, secret, body), _given(given))
+        for secret in settings.secrets
+    ]
+    if not any(matches):
+        raise Denied("the event's signature is wrong", hint="compare the secret with the forge's")
+
+
+def _expected(provider: _Provider, secret: str, body: bytes) -> bytes:
+    if provider.is_token:
+        return secret.encode()
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
+
+
+def _given(text: str) -> bytes:
+    return text.strip().removeprefix("sha256=").encode("utf-8", "surrogateescape")
+
+
+def _payload(names: Mapping[str, str], body: bytes) -> JsonValue:
+    if (
+        names.get("content-type", "").partition(";")[0].strip()
+        == "application/x-www-form-urlencoded"
+    ):
+        try:
+            fields = parse_qs(body.decode("ascii"), max_num_fields=10)
+        except ValueError as error:
+            raise BadInput("the event's form cannot be read") from error
+        return canonical.decode((fields.get("payload") or [""])[0])
+    return canonical.decode(body)
+
+
+def _at(value: JsonValue, *path: str | int) -> JsonValue:
+    """Walk into a JSON value; None as soon as something is not there or of another kind."""
+    for step in path:
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, dict) else None
+        else:
+            value = value[step] if isinstance(value, list) and len(value) > step else None
+    return value
+
+
+def _github_urls(payload: JsonValue) -> Iterator[JsonValue]:
+    for name in ("clone_url", "ssh_url", "html_url"):
+        yield _at(payload, "repository", name)
+
+
+def _gitlab_urls(payload: JsonValue) -> Iterator[JsonValue]:
+    for holder in ("project", "repository"):
+        for name in ("git_http_url", "git_ssh_url", "web_url"):
+            yield _at(payload, holder, name)
+
+
+def _bitbucket_urls(payload: JsonValue) -> Iterator[JsonValue]:
+    yield _at(payload, "repository", "links", "html", "href")
+    clone = _at(payload, "repository", "links", "clone")
+    for index in range(min(len(clone), 10) if isinstance(clone, list) else 0):
+        yield _at(clone, index, "href")
+
+
+def _bitbucket_ref(payload: JsonValue) -> JsonValue:
+    server = _at(payload, "changes", 0, "ref", "id") or _at(payload, "changes", 0, "refId")
+    return server or _at(payload, "push", "changes", 0, "new", "name")
+
+
+def _plain_ref(payload: JsonValue) -> JsonValue:
+    return _at(payload, "ref")
+
+
+def _is_plausible(url: JsonValue) -> bool:
+    return isinstance(url, str) and 0 < len(url) <= _MAX_URL and url.isprintable()
+
+
+def _ref(value: JsonValue) -> str:
+    return (
+        value if isinstance(value, str) and len(value) <= _MAX_REF and value.isprintable() else ""
+    )
+
+
+# Gitea comes first: it sends GitHub's headers too.
+_PROVIDERS = (
+    *(
+        _Provider(
+            event=f"x-{name}-event",
+            pushes=frozenset({"push", "create", "delete"}),
+            signature=(f"x-{name}-signature", "x-hub-signature-256"),
+            urls=_github_urls,
+            ref=_plain_ref,
+        )
+        for name in ("forgejo", "gitea", "gogs")
+    ),
+    _Provider(
+        event="x-github-event",
+        pushes=frozenset({"push", "create", "delete"}),
+        signature=("x-hub-signature-256",),
+        urls=_github_urls,
+        ref=_plain_ref,
+    ),
+    _Provider(
+        event="x-gitlab-event",
+        pushes=frozenset({"push hook", "tag push hook", "system hook"}),
+        signature=("x-gitlab-token",),
+        urls=_gitlab_urls,
+        ref=_plain_ref,
+        is_token=True,
+    ),
+    _Provider(
+        event="x-event-key",
+        pushes=frozenset({"repo:push", "repo:refs_changed"}),
+        signature=("x-hub-signature",),
+        urls=_bitbucket_urls,
+        ref=_bitbucket_ref,
+    ),
+)
