@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -63,7 +64,7 @@ FULL_EVALUATION = timedelta(minutes=10)
 
 def load(path: Path) -> HubSettings:
     """Read hub.yaml; raises BadInput with file, line and field."""
-    settings = load_settings(path, HubSettings)
+    settings = load_settings(path.resolve(), HubSettings)
     if not settings.repositories:
         raise BadInput(f"{path}: repositories: at least one repository is needed")
     if not settings.external_url.startswith("https://"):
@@ -145,6 +146,8 @@ class Hub:
 async def run(settings: HubSettings) -> int:
     """Run the daemon until it is asked to stop; returns the exit status."""
     logs.configure(settings.log.level, settings.log.form, redact=redact)  # type: ignore[arg-type]  # checked there
+    for chatty in ("aiosqlite", "git", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     supervisor = Supervisor(grace=settings.grace)
     async with AsyncExitStack() as stack:
         hub = await build(settings, SystemClock(), stack)

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 _FETCHES = Counter("fleet_hub_fetches_total", "Fetches of repositories by result.", ["result"])
 JITTER = 0.2
+FIRST_RETRY = 1.0
+"""Seconds, doubled with each failure up to the poll interval."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Poller:
     errors: dict[str, str] = field(default_factory=dict)
     """What is wrong with a repository right now."""
     _wanted: frozenset[str] = frozenset()
+    _failures: dict[str, int] = field(default_factory=dict)
 
     def want(self, repositories: Iterable[str]) -> None:
         """Set which repositories are in use; new ones are fetched at once."""
@@ -73,8 +76,10 @@ class Poller:
                     "fetch failed", **{fields.REPOSITORY: repo_url, fields.ERROR: str(error)}
                 )
             self.errors[repo_url] = str(error)
-            return RequeueAfter(again)
+            self._failures[repo_url] = failures = self._failures.get(repo_url, 0) + 1
+            return RequeueAfter(min(again, FIRST_RETRY * 2 ** min(failures, 16)))
         _FETCHES.labels("moved" if moved else "unchanged").inc()
+        self._failures.pop(repo_url, None)
         recovered = self.errors.pop(repo_url, None) is not None
         if moved or recovered:
             self.moved(repo_url)

@@ -103,9 +103,12 @@ def is_settings_type(type_: Any) -> bool:
 
 
 def camel(name: str) -> str:
-    """Turn ``external_url`` into ``externalUrl``."""
+    """Return the YAML name of a field: camelCase, with initials in capitals as Kubernetes writes them (repoURL)."""
     first, *rest = name.split("_")
-    return first + "".join(word[:1].upper() + word[1:] for word in rest)
+    return first + "".join(part.upper() if part in _INITIALS else part.title() for part in rest)
+
+
+_INITIALS = frozenset(("url", "http", "tls", "ca", "id"))
 
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
