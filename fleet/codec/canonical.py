@@ -25,7 +25,7 @@ def canonical_bytes(value: JsonValue) -> bytes:
     """Encode a JSON value; raises BadInput for what JSON cannot hold (NaN, infinities, other types)."""
     try:
         return _ENCODER.encode(_normal(value))
-    except (TypeError, msgspec.MsgspecError) as error:
+    except (TypeError, RecursionError, msgspec.MsgspecError) as error:
         raise BadInput(f"not a JSON value: {error}") from error
 
 
@@ -59,7 +59,7 @@ def decode(data: bytes | str) -> JsonValue:
     """Decode JSON text; raises BadInput."""
     try:
         return msgspec.json.decode(data)
-    except msgspec.MsgspecError as error:
+    except (RecursionError, msgspec.MsgspecError) as error:
         raise BadInput(f"not valid JSON: {error}") from error
 
 

@@ -245,6 +245,14 @@ def test_a_payload_of_another_shape_is_bad_input(name: str, shape: object) -> No
         read_push(headers, body, SIGNED)
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"repository":' * 100_000, b"1" * 5000, b"\xff", b""]
+)
+def test_a_body_that_breaks_parsers_is_bad_input(body: bytes) -> None:
+    with pytest.raises(BadInput):
+        read_push({"X-GitHub-Event": "push"}, body, OPEN)
+
+
 def test_a_ref_that_is_none_is_left_out() -> None:
     for ref in (None, 5, "x" * 600, "a\x1b[31m"):
         headers, body = event("github", payload={**GITHUB, "ref": ref})
