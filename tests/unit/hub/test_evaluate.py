@@ -1,0 +1,248 @@
+"""Evaluation of a whole fleet: last good rows, the shrink budget, detached clusters, broken documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from fleet.errors import NotReady, Transient
+from fleet.model.identity import ClusterName
+from fleet.store.port import Kind
+from fleet.testing.clock import FakeClock
+from fleet.testing.mirrors import MemoryMirrors
+from fleet.testing.store import MemoryStore
+from hub.accepted import Accepted
+from hub.evaluate import Evaluator
+from hub.fleetrepo import FleetRepo
+from hub.records import Records
+from hub.settings import FleetRepository
+from hub.state import State
+from hub.world import Worlds
+
+CONFIG = "https://git.example.com/config.git"
+APPS = "https://git.example.com/apps.git"
+
+CLUSTER = """
+apiVersion: gitopsfleet.io/v1alpha1
+kind: Cluster
+metadata: {{name: {0}, labels: {{env: {0}}}}}
+spec: {{}}
+---
+"""
+SET = """
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: apps, namespace: argocd}
+spec:
+  goTemplate: true
+  generators:
+  - git:
+      repoURL: https://git.example.com/apps.git
+      revision: main
+      directories: [{path: "*"}]
+  template:
+    metadata: {name: '{{.path.basename}}'}
+    spec:
+      project: default
+      source: {repoURL: "https://git.example.com/apps.git", path: '{{.path.path}}', targetRevision: main}
+      destination: {name: staging, namespace: demo}
+"""
+APP = """
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {{name: {0}, namespace: argocd}}
+spec:
+  project: default
+  source: {{repoURL: "https://git.example.com/apps.git", path: {0}}}
+  destination: {{name: {1}, namespace: demo}}
+"""
+
+
+def directories(count: int) -> dict[str, str]:
+    return {f"a{number:02}/cm.yaml": "x" for number in range(count)}
+
+
+@dataclass
+class Fleet:
+    """A hub's evaluation over repositories in memory."""
+
+    mirrors: MemoryMirrors = field(default_factory=MemoryMirrors)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    clock: FakeClock = field(default_factory=FakeClock)
+    joined: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew with what is durable, as after a restart."""
+        self.state = State()
+        self.records = Records(self.store)
+        self.state.approvals = self.records.approvals
+        self.worlds = Worlds(
+            self.mirrors,
+            (FleetRepo(FleetRepository(repo_url=CONFIG), self.mirrors, self.store),),
+            self.clock,
+        )
+        self.evaluator = Evaluator(
+            worlds=self.worlds,
+            accepted=Accepted(self.store),
+            state=self.state,
+            clock=self.clock,
+            held_clusters=self.records.declared,
+            joined_clusters=lambda: [ClusterName(name) for name in sorted(self.joined)],
+            approval_used=self.records.used,
+            evaluated=lambda _repositories: None,
+        )
+
+    async def restart(self) -> None:
+        self.start()
+        await self.records.restore()
+        await self.evaluator.accepted.restore()
+        await self.worlds.restore()
+
+    async def evaluate(self) -> list[str]:
+        await self.evaluator.reconcile("fleet")
+        return self.targets()
+
+    def targets(self) -> list[str]:
+        return sorted(str(id_) for id_ in self.state.desired.targets)
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    made = Fleet()
+    made.mirrors.commit(CONFIG, {"clusters.yaml": CLUSTER.format("staging"), "set.yaml": SET})
+    made.mirrors.commit(APPS, directories(4))
+    return made
+
+
+async def test_rows_become_targets(fleet: Fleet) -> None:
+    assert await fleet.evaluate() == [f"staging/a0{n}" for n in range(4)]
+
+
+async def test_a_failing_source_keeps_the_last_good_rows_through_a_restart(fleet: Fleet) -> None:
+    before = await fleet.evaluate()
+    fleet.mirrors.failing[APPS] = Transient("down")
+    assert await fleet.evaluate() == before
+    status = fleet.state.desired.sets["apps"]
+    assert status.last_good
+    assert "down" in status.errors[0]
+    await fleet.restart()
+    assert await fleet.evaluate() == before
+
+
+async def test_a_deleted_branch_is_an_error_and_not_empty(fleet: Fleet) -> None:
+    before = await fleet.evaluate()
+    fleet.mirrors.delete_branch(APPS, "main")
+    assert await fleet.evaluate() == before
+    assert fleet.state.desired.sets["apps"].last_good
+
+
+async def test_an_emptied_generator_is_held_and_approved(fleet: Fleet) -> None:
+    before = await fleet.evaluate()
+    fleet.mirrors.commit(APPS, {"README.md": "nothing"})
+    assert await fleet.evaluate() == before
+    hold = fleet.state.holds["appset/apps"]
+    assert len(hold.removed) == 4
+    await fleet.restart()
+    assert await fleet.evaluate() == before, "a restart does not let a held removal through"
+    await fleet.records.approve("appset/apps", fleet.state.holds["appset/apps"].digest)
+    assert await fleet.evaluate() == []
+    assert fleet.state.holds == {}
+    assert fleet.records.approvals == {}, "an approval serves once"
+
+
+async def test_an_approval_covers_only_what_was_looked_at(fleet: Fleet) -> None:
+    fleet.mirrors.commit(APPS, directories(10))
+    await fleet.evaluate()
+    fleet.mirrors.commit(APPS, directories(5))
+    await fleet.evaluate()
+    await fleet.records.approve("appset/apps", fleet.state.holds["appset/apps"].digest)
+    fleet.mirrors.commit(APPS, directories(2))
+    assert len(await fleet.evaluate()) == 10
+
+
+async def test_a_slow_drip_adds_up_and_is_forgotten_after_a_day(fleet: Fleet) -> None:
+    fleet.mirrors.commit(APPS, directories(10))
+    await fleet.evaluate()
+    fleet.mirrors.commit(APPS, directories(8))
+    assert len(await fleet.evaluate()) == 8
+    fleet.mirrors.commit(APPS, directories(6))
+    assert len(await fleet.evaluate()) == 8
+    await fleet.clock.advance(timedelta(hours=25).total_seconds())
+    assert len(await fleet.evaluate()) == 6
+
+
+async def test_the_fleet_as_a_whole_has_a_budget(fleet: Fleet) -> None:
+    by_hand = {f"app{n}.yaml": APP.format(f"hand{n}", "staging") for n in range(6)}
+    config = {"clusters.yaml": CLUSTER.format("staging")}
+    fleet.mirrors.commit(CONFIG, {**config, **by_hand})
+    before = await fleet.evaluate()
+    fleet.mirrors.commit(CONFIG, {**config, "app0.yaml": by_hand["app0.yaml"]})
+    assert await fleet.evaluate() == before
+    assert "would remove 5 of 6" in fleet.state.holds["fleet"].message
+    await fleet.records.approve("fleet", fleet.state.holds["fleet"].digest)
+    assert await fleet.evaluate() == ["staging/hand0"]
+
+
+async def test_a_cluster_that_leaves_git_is_detached_and_counts_as_no_removal(fleet: Fleet) -> None:
+    two = CLUSTER.format("staging") + CLUSTER.format("production")
+    apps = {f"{n}.yaml": APP.format(f"p{n}", "production") for n in range(5)}
+    fleet.mirrors.commit(CONFIG, {"clusters.yaml": two, **apps})
+    fleet.joined = {"staging", "production"}
+    assert len(await fleet.evaluate()) == 5
+    fleet.mirrors.commit(CONFIG, {"clusters.yaml": CLUSTER.format("staging")})
+    assert await fleet.evaluate() == []
+    assert fleet.state.holds == {}
+    assert fleet.state.desired.detached == {"production"}
+
+
+async def test_a_file_that_does_not_parse_keeps_its_last_good_version(fleet: Fleet) -> None:
+    before = await fleet.evaluate()
+    clusters = CLUSTER.format("staging")
+    fleet.mirrors.commit(CONFIG, {"clusters.yaml": clusters, "set.yaml": SET + "\n  bad: [1"})
+    assert await fleet.evaluate() == before
+    (problem,) = fleet.state.desired.problems
+    assert problem.where.file.endswith("set.yaml")
+    assert problem.where.line > 1
+    await fleet.restart()
+    assert await fleet.evaluate() == before
+
+
+async def test_one_bad_document_does_not_stop_its_neighbours(fleet: Fleet) -> None:
+    clusters = CLUSTER.format("staging")
+    bad = APP.format("bad", "staging").replace("project: default", "project: 7")
+    text = f"{APP.format('good', 'staging')}\n---\n{bad}"
+    fleet.mirrors.commit(CONFIG, {"clusters.yaml": clusters, "apps.yaml": text})
+    assert await fleet.evaluate() == ["staging/good"]
+    assert any(problem.fatal for problem in fleet.state.desired.problems)
+
+
+async def test_nothing_is_concluded_while_the_fleet_repository_was_never_read(fleet: Fleet) -> None:
+    fleet.mirrors.failing[CONFIG] = Transient("down")
+    with pytest.raises(NotReady, match="down"):
+        await fleet.evaluate()
+    assert not fleet.state.desired.evaluated
+
+
+async def test_an_unknown_destination_refuses_the_application(fleet: Fleet) -> None:
+    fleet.mirrors.commit(
+        CONFIG, {"c.yaml": CLUSTER.format("staging"), "a.yaml": APP.format("lost", "ghost")}
+    )
+    assert await fleet.evaluate() == []
+    assert "ghost" in fleet.state.desired.refused["lost"]  # type: ignore[index]  # a plain text
+
+
+async def test_unchanged_inputs_are_not_evaluated_or_written_again(fleet: Fleet) -> None:
+    await fleet.evaluate()
+    rows = await fleet.store.load(Kind.ROWS)
+    first = fleet.state.desired.applications["a00"]  # type: ignore[index]  # a plain text
+    fleet.mirrors.commit(
+        CONFIG, {"clusters.yaml": CLUSTER.format("staging"), "set.yaml": SET, "x.yaml": ""}
+    )
+    await fleet.evaluate()
+    assert fleet.state.desired.applications["a00"] is first  # type: ignore[index]  # a plain text
+    assert await fleet.store.load(Kind.ROWS) == rows
