@@ -307,6 +307,8 @@ def _host(name: str) -> x509.IPAddress | x509.DNSName:
     except ValueError:
         pass
     try:
+        if not name:
+            raise ValueError("empty")
         return x509.DNSName(name.encode("idna").decode())
     except (UnicodeError, ValueError) as error:
         raise BadInput(f"not a host name: {name!r}") from error

@@ -136,4 +136,6 @@ class VerifyKeys:
 
 
 def _message(context: str, payload: bytes) -> bytes:
+    if "\0" in context:
+        raise BadInput("a signature's context holds a zero byte")
     return context.encode() + b"\0" + payload
