@@ -12,10 +12,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
-from fleet.fetch.charts import ChartSources, chart_sources
 
 from fleet.codec.redaction import redact
 from fleet.errors import BadInput
+from fleet.fetch.helmrepo import ChartRepositories
 from fleet.fetch.settings import ChartAccess, ChartSettings
 from fleet.git.mirrors import Mirrors
 from fleet.git.settings import GitSettings, RepositoryAccess
@@ -81,7 +81,7 @@ class Hub:
     store: Store
     artifacts: ArtifactStore
     mirrors: Mirrors
-    charts: ChartSources
+    charts: ChartRepositories
     renderer: Renderer
     authority: Authority
     state: State
@@ -174,7 +174,7 @@ async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> H
     stack.push_async_callback(store.close)
     artifacts = FileArtifactStore(settings.state / "artifacts")
     mirrors = Mirrors(_git_settings(settings))
-    charts = chart_sources(_chart_settings(settings))
+    charts = ChartRepositories(_chart_settings(settings))
     stack.push_async_callback(charts.close)
     renderer = Renderer(
         sources=mirrors,
@@ -196,7 +196,7 @@ def _join(  # the composition root hands over what was built with I/O
     store: Store,
     artifacts: ArtifactStore,
     mirrors: Mirrors,
-    charts: ChartSources,
+    charts: ChartRepositories,
     renderer: Renderer,
     authority: Authority,
     epoch: int,
