@@ -48,7 +48,7 @@ class ClusterIndex:
         for cluster in clusters:
             self._by_name.setdefault(cluster.name, []).append(cluster)
             self._by_server.setdefault(cluster.server, cluster)
-            if cluster.management:
+            if cluster.management and inside is None:
                 inside = cluster
         if inside is None and implicit_in_cluster:
             inside = Cluster(name=ClusterName(IN_CLUSTER_NAME), server=IN_CLUSTER_SERVER)

@@ -6,8 +6,8 @@ shape is known to be right, and is what generating thousands of them goes throug
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 from fleet.argo.fields import APPLICATION
 from fleet.argo.names import metadata_problems, namespace_problem
@@ -35,8 +35,14 @@ from fleet.model.application import (
 )
 from fleet.model.identity import AppName
 
+_Raw = TypeVar("_Raw")
+_Typed = TypeVar("_Typed")
+
 API_VERSION = "argoproj.io/v1alpha1"
 DEFAULT_NAMESPACE = "argocd"
+
+_NOTHING: JsonObject = {}
+_NO_ITEMS: list[JsonObject] = []
 
 
 def read_application(document: JsonObject, *, where: Where) -> Application:
@@ -82,40 +88,75 @@ def _judge_spec(spec: JsonObject, reader: Reader) -> None:
         reader.error(("spec", "destination", "namespace"), problem)
 
 
-def build_application(
-    document: JsonObject,
-    *,
-    where: Where,
-    remarks: Remarks,
-    appset: str = "",
-    row: str = "",
-) -> Application:
+def build_application(document: JsonObject, *, where: Where, remarks: Remarks) -> Application:
     """Give types to a normalised document; nothing is judged but what its values say."""
-    metadata, spec = document["metadata"], document["spec"]
-    policy = sync_policy(spec.get("syncPolicy") or {})
-    annotations = metadata.get("annotations") or {}
-    warnings, unsupported = judge_options(policy.options)
-    texts = remarks.warnings + tuple(
-        SpecWarning(reason="SyncOption", message=text, where=where) for text in warnings
-    )
-    return Application(
-        name=AppName(metadata["name"]),
-        namespace=metadata.get("namespace", DEFAULT_NAMESPACE),
-        project=spec["project"],
-        sources=sources(spec),
-        destination=Destination(**spec["destination"]),
-        sync_policy=policy,
-        ignore_differences=ignore_differences(spec.get("ignoreDifferences") or ()),
-        labels=metadata.get("labels") or {},
-        annotations=annotations,
-        finalizers=tuple(metadata.get("finalizers") or ()),
-        appset=appset,
-        row=row,
-        document=document,
-        where=where,
-        warnings=texts,
-        unsupported=remarks.unsupported + unsupported + judge_annotations(annotations),
-    )
+    return ApplicationBuilder(where=where).build(document, remarks)
+
+
+class ApplicationBuilder:
+    """Gives types to normalised documents, many of which share parts: those are read once.
+
+    A part that is the same object as in the document before gives the same typed value.
+    """
+
+    def __init__(self, *, where: Where, appset: str = "") -> None:
+        self._where = where
+        self._appset = appset
+        self._policy = _Last(sync_policy)
+        self._source = _Last(_source)
+        self._differences = _Last(ignore_differences)
+
+    def build(self, document: JsonObject, remarks: Remarks, *, row: str = "") -> Application:
+        """Return the Application of a document."""
+        metadata, spec = document["metadata"], document["spec"]
+        policy = self._policy.read(spec.get("syncPolicy") or _NOTHING)
+        annotations = metadata.get("annotations") or _NOTHING
+        warnings, unsupported = judge_options(policy.options)
+        texts = tuple(
+            SpecWarning(reason="SyncOption", message=text, where=self._where) for text in warnings
+        )
+        return Application(
+            name=AppName(metadata["name"]),
+            namespace=metadata.get("namespace", DEFAULT_NAMESPACE),
+            project=spec["project"],
+            sources=self._sources(spec),
+            destination=Destination(**spec["destination"]),
+            sync_policy=policy,
+            ignore_differences=self._differences.read(spec.get("ignoreDifferences") or _NO_ITEMS),
+            labels=metadata.get("labels") or _NOTHING,
+            annotations=annotations,
+            finalizers=tuple(metadata.get("finalizers") or ()),
+            appset=self._appset,
+            row=row,
+            document=document,
+            where=self._where,
+            warnings=remarks.warnings + texts,
+            unsupported=remarks.unsupported + unsupported + judge_annotations(annotations),
+        )
+
+    def _sources(self, spec: JsonObject) -> tuple[Source, ...]:
+        """``spec.sources``, or the one of ``spec.source``."""
+        many = spec.get("sources")
+        if many:
+            return tuple(_source(item) for item in many)
+        one = spec.get("source")
+        return (self._source.read(one),) if one else ()
+
+
+class _Last(Generic[_Raw, _Typed]):
+    """Remembers the last part that was read."""
+
+    __slots__ = ("_raw", "_read", "_typed")
+
+    def __init__(self, read: Callable[[_Raw], _Typed]) -> None:
+        self._read = read
+        self._raw: _Raw | None = None
+        self._typed: _Typed | None = None
+
+    def read(self, raw: _Raw) -> _Typed:
+        if raw is not self._raw or self._typed is None:
+            self._raw, self._typed = raw, self._read(raw)
+        return self._typed
 
 
 def sync_policy(policy: JsonObject) -> SyncPolicy:
@@ -146,15 +187,6 @@ def ignore_differences(items: Iterable[JsonObject]) -> tuple[IgnoreDifference, .
         )
         for item in items
     )
-
-
-def sources(spec: JsonObject) -> tuple[Source, ...]:
-    """Read ``spec.sources``, or the one of ``spec.source``."""
-    many = spec.get("sources")
-    if many:
-        return tuple(_source(item) for item in many)
-    one = spec.get("source")
-    return (_source(one),) if one else ()
 
 
 def _source(source: JsonObject) -> Source:

@@ -49,11 +49,10 @@ def appset_from(reader: Reader, *, follow_argo: bool = False) -> ApplicationSet 
         refusals = tuple(_refuse(raw["spec"]["generators"], reader))
     policy = spec.get("syncPolicy", {})
     preserved = spec.get("preservedFields", {})
-    document.pop("status", None)
     return ApplicationSet(
         name=metadata["name"],
         namespace=metadata.get("namespace", DEFAULT_NAMESPACE),
-        document=document,
+        document={key: item for key, item in raw.items() if key != "status"},
         where=reader.where,
         go_template=spec.get("goTemplate", False),
         go_template_options=tuple(spec.get("goTemplateOptions", ())),

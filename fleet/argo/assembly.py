@@ -6,7 +6,8 @@ takes anything over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from fleet.argo.documents import FleetDocuments
@@ -25,6 +26,7 @@ def assemble(
     problems = [problem for item in found for problem in item.problems]
     clusters = _unique("Cluster", (c for item in found for c in item.clusters), problems)
     problems += _several_managers(clusters.values())
+    clusters = _unique_servers(clusters, problems)
     for cluster in held_clusters:
         clusters.setdefault(cluster.name, cluster)
     projects = _unique("AppProject", (p for item in found for p in item.projects), problems)
@@ -65,6 +67,23 @@ def _unique(kind: str, items: Iterable[T], problems: list[Problem]) -> dict[str,
                 )
             )
     return unique
+
+
+def _unique_servers(clusters: Mapping[str, Cluster], problems: list[Problem]) -> dict[str, Cluster]:
+    """Leave out clusters whose server another one has: destinations could not tell them apart."""
+    owners: dict[str, Cluster] = {}
+    for cluster in clusters.values():
+        first = owners.setdefault(cluster.server, cluster)
+        if first is not cluster:
+            problems.append(
+                Problem(
+                    reason="Duplicate",
+                    message=f"server {cluster.server} is already that of cluster {first.name}, "
+                    f"{first.where.file}:{first.where.line}; that one counts",
+                    where=replace(cluster.where, field="spec.server"),
+                )
+            )
+    return {cluster.name: cluster for cluster in owners.values()}
 
 
 def _several_managers(clusters: Iterable[Cluster]) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Clusters as git declares them: our own kind, Argo CD's cluster Secrets, and the plain list of offline commands.
+"""Clusters as git declares them: our own kind, and Argo CD's cluster Secrets.
 
 Of a Secret only name, server and project are read; ``config`` holds credentials and is never looked at.
 """
@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from fleet.argo.names import key_problem, subdomain_problem, value_problem
-from fleet.argo.project_fields import CLUSTER, CLUSTER_SECRET, LISTED_CLUSTER
-from fleet.argo.reading import Problem, Reader
+from fleet.argo.project_fields import CLUSTER, CLUSTER_SECRET
+from fleet.argo.reading import Reader
 from fleet.codec.jsontypes import JsonObject, JsonValue
-from fleet.codec.yamldoc import Document
 from fleet.errors import BadInput, Where
 from fleet.model.cluster import IN_CLUSTER_SERVER, Cluster, default_server
 from fleet.model.identity import ClusterName
@@ -57,40 +56,6 @@ def cluster_from(reader: Reader) -> Cluster | None:
     if reader.is_refused:
         return None
     return _cluster(metadata["name"], fields, metadata, where=reader.where)
-
-
-def read_cluster_list(
-    documents: Iterable[Document],
-) -> tuple[tuple[Cluster, ...], tuple[Problem, ...]]:
-    """Read what offline commands take: documents of clusters, or one list of ``{name, server, labels, ...}``."""
-    clusters: list[Cluster] = []
-    problems: list[Problem] = []
-    for document in documents:
-        if isinstance(document.value, list):
-            readers = [_entry_reader(document, position) for position in range(len(document.value))]
-            found = [_from_entry(reader) for reader in readers]
-        else:
-            secret = is_cluster_secret(document.value)
-            readers = [Reader.of_document(document, file=document.source, strict=not secret)]
-            found = [cluster_from(reader) for reader in readers]
-        clusters += [cluster for cluster in found if cluster is not None]
-        problems += [problem for reader in readers for problem in reader.problems]
-    return tuple(sorted(clusters, key=lambda item: (item.name, item.server))), tuple(problems)
-
-
-def _entry_reader(document: Document, position: int) -> Reader:
-    entry = document.value[position]
-    name = entry.get("name", "") if isinstance(entry, dict) else ""
-    line = document.line_of((position,))
-    where = Where(object=f"Cluster/{name}", file=document.source, line=line)
-    return Reader(entry, where, lambda path: document.line_of((position, *path)), strict=True)
-
-
-def _from_entry(reader: Reader) -> Cluster | None:
-    fields = reader.check(LISTED_CLUSTER)
-    if fields is None:
-        return None
-    return _cluster(fields["name"], fields, fields, where=reader.where)
 
 
 def _from_secret(reader: Reader) -> Cluster | None:

@@ -7,9 +7,8 @@ counted and ignored.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fleet.argo.application import API_VERSION as ARGO
@@ -21,7 +20,6 @@ from fleet.argo.projects import project_from
 from fleet.argo.reading import Problem, Reader
 from fleet.codec.jsontypes import JsonValue
 from fleet.codec.yamldoc import Document
-from fleet.errors import Where
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
@@ -49,26 +47,31 @@ class FleetDocuments:
 class _Sorting:
     """Documents on their way into their kinds."""
 
+    follow_argo: bool = False
     items: list[Item] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     ignored: int = 0
 
 
-def read_fleet_documents(documents: Iterable[Document], *, repo: str = "") -> FleetDocuments:
-    """Read all documents of a fleet repo; ``repo`` is put before file names where there are several.
+def read_fleet_documents(
+    documents: Iterable[Document], *, repo: str = "", follow_argo: bool = False
+) -> FleetDocuments:
+    """Read documents of a fleet repo; ``repo`` is put before file names where there are several.
 
     Documents must know their lines (``load_documents(..., positions=True)``) for problems to name them.
+    With ``follow_argo`` generators that nobody knows yield nothing, as in Argo CD, instead of being refused.
+    Two objects of one name are found by `fleet.argo.assembly`, which sees all files.
     """
-    sorting = _Sorting()
+    sorting = _Sorting(follow_argo=follow_argo)
     for document in documents:
         for part in _parts(document):
             _read(part, f"{repo}/{part.source}" if repo else part.source, sorting)
-    unique = _without_doubles(sorting)
+    items = sorted(sorting.items, key=lambda item: item.name)
     return FleetDocuments(
-        clusters=tuple(item for item in unique if isinstance(item, Cluster)),
-        appsets=tuple(item for item in unique if isinstance(item, ApplicationSet)),
-        applications=tuple(item for item in unique if isinstance(item, Application)),
-        projects=tuple(item for item in unique if isinstance(item, AppProject)),
+        clusters=tuple(item for item in items if isinstance(item, Cluster)),
+        appsets=tuple(item for item in items if isinstance(item, ApplicationSet)),
+        applications=tuple(item for item in items if isinstance(item, Application)),
+        projects=tuple(item for item in items if isinstance(item, AppProject)),
         problems=tuple(sorting.problems),
         ignored=sorting.ignored,
     )
@@ -126,52 +129,11 @@ _GROUPS = (ARGO.partition("/")[0], FLEET.partition("/")[0])
 
 
 def _take(reader: Reader, read: Callable[[Reader], Item | None], sorting: _Sorting) -> None:
-    item = read(reader)
+    item = (
+        appset_from(reader, follow_argo=True)
+        if sorting.follow_argo and read is appset_from
+        else read(reader)
+    )
     if item is not None:
         sorting.items.append(item)
     sorting.problems += reader.problems
-
-
-def _without_doubles(sorting: _Sorting) -> list[Item]:
-    """Leave out objects of one kind and name: which of them is meant is for their owner to say."""
-    unique: list[Item] = []
-    by_name: dict[tuple[str, str], list[Item]] = defaultdict(list)
-    for item in sorting.items:
-        by_name[type(item).__name__, str(item.name)].append(item)
-    for (kind, name), items in sorted(by_name.items()):
-        if len(items) == 1:
-            unique.append(items[0])
-        else:
-            sorting.problems += _double_problems(f"{kind} name", name, items)
-    return _without_shared_servers(unique, sorting)
-
-
-def _without_shared_servers(items: list[Item], sorting: _Sorting) -> list[Item]:
-    by_server: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        if isinstance(item, Cluster):
-            by_server[item.server].append(item)
-    shared = {server: group for server, group in by_server.items() if len(group) > 1}
-    for server, group in sorted(shared.items()):
-        sorting.problems += _double_problems("server of clusters", server, group)
-    managers = [item for item in items if isinstance(item, Cluster) and item.management]
-    if len(managers) > 1:
-        sorting.problems += _double_problems("spec.management", "true", list(managers))
-        shared["management"] = list(managers)
-    taken = {id(item) for group in shared.values() for item in group}
-    return [item for item in items if id(item) not in taken]
-
-
-def _double_problems(what: str, value: str, items: list[Item]) -> Iterable[Problem]:
-    places = [_place(item.where) for item in items]
-    for item, place in zip(items, places, strict=True):
-        others = ", ".join(other for other in dict.fromkeys(places) if other != place) or place
-        yield Problem(
-            reason="Duplicate",
-            message=f"{what} {value} is used more than once, also in {others}; none of them is used",
-            where=replace(item.where, field="metadata.name"),
-        )
-
-
-def _place(where: Where) -> str:
-    return f"{where.file}:{where.line}" if where.line else where.file

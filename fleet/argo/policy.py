@@ -8,10 +8,11 @@ Source: argo.md 1.6, conformance topics "policy" and "preserved".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from fleet.argo.application import build_application
+from fleet.argo.application import ApplicationBuilder
 from fleet.argo.normalize import normalize_application
-from fleet.argo.reading import Remarks
+from fleet.argo.reading import NO_REMARKS
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
@@ -45,14 +46,14 @@ def merge_existing(
         old = live.pop(application.name, None)
         if old is None:
             after[application.name] = application
+        elif application == old:
+            after[application.name] = old
         elif appset.applications_sync.may_update:
             after[application.name] = _updated(application, old, appset)
         else:
             after[application.name] = old
-    kept_back = set(withheld)
-    for name, old in live.items():
-        if name in kept_back or not appset.applications_sync.may_delete:
-            after[name] = old
+    kept_back = set(withheld) if appset.applications_sync.may_delete else live.keys()
+    after |= {name: old for name, old in live.items() if name in kept_back}
     return tuple(after[name] for name in sorted(after))
 
 
@@ -67,13 +68,9 @@ def _updated(new: Application, old: Application, appset: ApplicationSet) -> Appl
     if pointers:
         left, right = _without(old.document, pointers), _without(wanted, pointers)
         wanted = _apply(old.document, _difference(left, right))
-    return build_application(
-        normalize_application(wanted),
-        where=new.where,
-        remarks=Remarks(warnings=new.warnings, unsupported=new.unsupported),
-        appset=new.appset,
-        row=new.row,
-    )
+    builder = ApplicationBuilder(where=new.where, appset=new.appset)
+    updated = builder.build(normalize_application(wanted), NO_REMARKS, row=new.row)
+    return replace(updated, warnings=new.warnings, unsupported=new.unsupported)
 
 
 def _metadata(new: JsonObject, old: JsonObject, appset: ApplicationSet) -> JsonObject:

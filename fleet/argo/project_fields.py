@@ -47,18 +47,6 @@ CLUSTER = Record(
 )
 """``gitopsfleet.io/v1alpha1`` Cluster: our own kind, so unknown fields are errors."""
 
-LISTED_CLUSTER = Record(
-    required(name=Text())
-    | built(
-        server=Text(),
-        project=Text(),
-        labels=Table(Text()),
-        annotations=Table(Text()),
-        management=Flag(),
-    )
-)
-"""An entry of the list that ``fleet appset generate --clusters`` takes."""
-
 CLUSTER_SECRET = Record(
     required(metadata=METADATA)
     | silent(apiVersion=Text(), kind=Text(), type=Text(), immutable=Flag())

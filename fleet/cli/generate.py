@@ -124,7 +124,7 @@ async def _evaluate(
 
 
 def _appsets(file: Path) -> tuple[list[ApplicationSet], list[SetError]]:
-    found = read_fleet_documents(read_documents(file))
+    found = read_fleet_documents(read_documents(file), follow_argo=True)
     errors = [
         SetError(reason=problem.reason, message=f"{problem.where}: {problem.message}")
         for problem in found.problems

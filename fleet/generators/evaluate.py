@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fleet.argo.application import build_application
+from fleet.argo.application import ApplicationBuilder
 from fleet.argo.fields import APPLICATION, TEMPLATE
 from fleet.argo.patch import apply_patch, parse_patch
 from fleet.argo.reading import Remarks
@@ -122,6 +122,7 @@ def _filled(batch: _Batch, context: Context) -> Iterator[Application | SetError]
         return
     patch = _Patch(context) if appset.template_patch is not None else None
     remarks = _remarks(template, TEMPLATE, appset)
+    builder = ApplicationBuilder(where=appset.where, appset=appset.name)
     for row in batch.rows:
         try:
             document = filler.fill(row.values)
@@ -132,13 +133,7 @@ def _filled(batch: _Batch, context: Context) -> Iterator[Application | SetError]
             yield _error(RENDER_ERROR, error)
             continue
         document["metadata"].setdefault("name", "")
-        yield build_application(
-            document,
-            where=appset.where,
-            remarks=remarks,
-            appset=appset.name,
-            row=f"generators[{batch.position}].{row.origin}",
-        )
+        yield builder.build(document, remarks, row=f"generators[{batch.position}].{row.origin}")
 
 
 class _Patch:

@@ -68,8 +68,9 @@ def _requirement(
     key: str, operator: str, values: tuple[str, ...], *, free_values: bool
 ) -> Requirement:
     if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+        what = "pod" if free_values else "label"  # Kubernetes' words for the two
         raise GeneratorError(
-            f'"{operator}" is not a valid selector operator',
+            f'"{operator}" is not a valid {what} selector operator',
             hint="use In, NotIn, Exists or DoesNotExist",
         )
     problem = key_problem(key)

@@ -1,7 +1,7 @@
 """An ApplicationSet as Argo CD's ``argoproj.io/v1alpha1`` means it.
 
 Generators, template and patch stay raw: their texts are templates, filled by `fleet.generators`. The other
-fields are typed. ``document`` keeps the object as written, without the fields nobody knows.
+fields are typed. ``document`` keeps the object as written.
 """
 
 from __future__ import annotations
