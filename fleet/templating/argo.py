@@ -10,7 +10,7 @@ from fleet.templating import text as go
 from fleet.templating.errors import GoError
 from fleet.templating.funcs_encode import plain
 from fleet.templating.functions import Table
-from fleet.templating.values import GoValue, Int, Meter, type_name
+from fleet.templating.values import GoValue, Int, Meter, to_bytes, type_name
 
 ARGO = Table()
 _FOREIGN = re.compile(r"[^-a-z0-9.]")
@@ -69,7 +69,7 @@ def _to_yaml(meter: Meter, value: GoValue) -> GoValue:
 
 def _load(text: str, kind: type, shown: str) -> GoValue:
     try:
-        value = yamldoc.load_one(text)
+        value = yamldoc.load_one(to_bytes(text))
     except BadInput as error:
         raise GoError(f"error converting YAML to JSON: yaml: {error.message}") from error
     if value is None:

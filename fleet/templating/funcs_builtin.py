@@ -14,14 +14,15 @@ from fleet.templating.functions import Table
 from fleet.templating.printing import NO_VALUE, format_value
 from fleet.templating.values import (
     INTEGERS,
+    NILS,
     UNSIGNED,
     GoObject,
     GoValue,
     Meter,
-    NilMap,
     StringMap,
     Uint8,
     is_float,
+    is_raw_byte,
     is_true,
     kind_name,
     length,
@@ -149,7 +150,7 @@ def _js(meter: Meter, *values: GoValue) -> GoValue:
 def _js_character(char: str) -> str:
     if char in _JS:
         return _JS[char]
-    if char == " " or char.isprintable():
+    if char.isprintable() or is_raw_byte(char):
         return char
     return f"\\u{ord(char):04X}"
 
@@ -217,7 +218,7 @@ def _equal_other(left: GoValue, right: GoValue) -> bool:
 
 
 def _is_nil(value: GoValue) -> bool:
-    return value is None or type(value) is NilMap
+    return type(value) in NILS
 
 
 @BUILTIN.define("ne", "any any -> bool")

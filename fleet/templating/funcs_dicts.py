@@ -151,6 +151,8 @@ def _merge_into(
 
 @DICTS.define("deepCopy mustDeepCopy", "any -> any", meter=True)
 def _deep_copy(meter: Meter, value: GoValue) -> GoValue:
+    if value is None:
+        raise GoError("reflect: call of reflect.Value.Type on zero Value")
     return copy(value, meter)
 
 

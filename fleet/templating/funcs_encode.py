@@ -20,12 +20,15 @@ from fleet.templating.printing import json_float, limited
 from fleet.templating.values import (
     INTEGERS,
     MAX_DEPTH,
+    NILS,
     UNSIGNED,
     GoObject,
     GoValue,
     Meter,
     clean,
+    from_bytes,
     is_float,
+    is_raw_byte,
     number,
     to_bytes,
     type_name,
@@ -146,7 +149,7 @@ class _Writer:
         kind = type(value)
         if kind is str:
             return self.string(value)
-        if value is None:
+        if kind in NILS:
             return "null"
         if kind is bool:
             return "true" if value else "false"
@@ -179,7 +182,10 @@ class _Writer:
         return limited(text, self._meter)
 
     def string(self, value: str) -> str:
-        text = json.dumps(clean(value), ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False)
+        if not text.isascii():
+            text = from_bytes(to_bytes(text))
+            text = "".join("\\ufffd" if is_raw_byte(char) else char for char in text)
         if self._escape:
             text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
         return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
@@ -215,6 +221,8 @@ def plain(value: GoValue, meter: Meter, depth: int = 0) -> GoValue:
     if depth > MAX_DEPTH:
         raise LimitError(f"a value is nested deeper than {MAX_DEPTH} levels")
     meter.spend(1)
+    if type(value) in NILS:
+        return None
     if isinstance(value, dict):
         return {clean(key): plain(item, meter, depth + 1) for key, item in value.items()}
     if isinstance(value, list):

@@ -14,6 +14,7 @@ from fleet.templating.values import (
     Int,
     ListList,
     Meter,
+    NilList,
     deep_equal,
     is_true,
     kind_name,
@@ -58,12 +59,14 @@ def _last(value: GoValue) -> GoValue:
 
 @LISTS.define("rest mustRest", "any -> list")
 def _rest(value: GoValue) -> GoValue:
-    return list(items_of(value, "Cannot find rest on type")[1:])
+    items = items_of(value, "Cannot find rest on type")
+    return list(items[1:]) if items else NilList()
 
 
 @LISTS.define("initial mustInitial", "any -> list")
 def _initial(value: GoValue) -> GoValue:
-    return list(items_of(value, "Cannot find initial on type")[:-1])
+    items = items_of(value, "Cannot find initial on type")
+    return list(items[:-1]) if items else NilList()
 
 
 @LISTS.define("reverse mustReverse", "any -> list")
@@ -121,12 +124,14 @@ def _concat(*values: GoValue) -> GoValue:
         if value is not None and not isinstance(value, list):
             raise GoError(f"Cannot concat type {kind_name(value)} as list")
         result += items_of(value, "")
-    return result
+    return result or NilList()
 
 
 @LISTS.define("chunk mustChunk", "int any -> any")
 def _chunk(size: Int, value: GoValue) -> GoValue:
     items = items_of(value, "Cannot chunk type")
     if size < 1:
+        if size and (len(items) - 1) // size + 1 == 0:
+            return ListList()
         raise GoError("runtime error: makeslice: len out of range")
     return ListList(list(items[start : start + size]) for start in range(0, len(items), size))

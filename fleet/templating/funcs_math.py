@@ -135,7 +135,7 @@ def _fold(
     result = _decimal(first)
     for value in rest:
         result = operation(result, _decimal(value))
-    return float(result)
+    return float(result) or 0.0  # the library has no negative zero
 
 
 def _quotient(left: decimal.Decimal, right: decimal.Decimal) -> decimal.Decimal:

@@ -15,7 +15,7 @@ import re2
 from fleet.templating.errors import GoError
 from fleet.templating.functions import Table
 from fleet.templating.printing import limited, quote
-from fleet.templating.values import GoValue, Meter, from_bytes, to_bytes
+from fleet.templating.values import GoValue, Meter, NilStringList, from_bytes, to_bytes
 
 REGEX = Table()
 _KEPT_PATTERNS = 256
@@ -195,12 +195,12 @@ def _find(compiled: _Pattern, text: str) -> str:
 
 def _find_all(compiled: _Pattern, text: str, limit: int, meter: Meter) -> list[str]:
     found = _matches(compiled, to_bytes(text), limit, meter)
-    return [from_bytes(match.group() or b"") for match in found]
+    return [from_bytes(match.group() or b"") for match in found] or NilStringList()
 
 
 def _split(pattern: str, compiled: _Pattern, text: str, limit: int, meter: Meter) -> list[str]:
     if limit == 0:
-        return []
+        return NilStringList()
     if pattern and not text:
         return [""]
     raw = to_bytes(text)

@@ -133,7 +133,7 @@ _PARAMETERS = {
 
 
 def _string_list(items: Iterable[str]) -> StringList:
-    return StringList(items)
+    return items if isinstance(items, StringList) else StringList(items)
 
 
 def _int_list(items: Iterable[int]) -> IntList:

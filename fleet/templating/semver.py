@@ -94,7 +94,8 @@ def _number(text: str) -> int | None:
 
 def parse_version(text: str) -> Version:
     """Read a version; raises GoError."""
-    match = _VERSION.match(text) if len(text) <= _LONGEST else None
+    is_sane = text.isascii() and len(text) <= _LONGEST
+    match = _VERSION.match(text) if is_sane else None
     if match is None:
         raise GoError("Invalid Semantic Version")
     parts = [_segment((match.group(index) or "").removeprefix(".")) for index in (1, 2, 3)]
@@ -222,8 +223,8 @@ _CHECKS: dict[str, Callable[[Version, Constraint], bool]] = {
 @functools.lru_cache(maxsize=512)
 def parse_constraint(text: str) -> tuple[tuple[Constraint, ...], ...]:
     """Read a constraint: alternatives (``||``) of comparisons that must all hold; raises GoError."""
-    if len(text) > _LONGEST:
-        raise GoError(f"improper constraint: {text[:80]}...")
+    if len(text) > _LONGEST or not text.isascii():
+        raise GoError(f"improper constraint: {text[:80]}")
     for match in list(_RANGE.finditer(text)):
         bounds = f">= {match.group(1)}, <= {match.group(2)} "
         text = text.replace(match.group(), bounds, 1)

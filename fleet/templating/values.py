@@ -71,6 +71,14 @@ class StringList(list[str]):
     """Go's []string."""
 
 
+class NilList(list[JsonValue]):
+    """A []interface {} that was never made: reads as empty, and is null in JSON."""
+
+
+class NilStringList(StringList):
+    """A []string that was never made: reads as empty, and is null in JSON."""
+
+
 class IntList(list[int]):
     """Go's []int."""
 
@@ -131,13 +139,16 @@ _TYPES: dict[type, tuple[str, str]] = {
     Uint8: ("uint8", "uint8"),
     Uint64: ("uint64", "uint64"),
     list: ("[]interface {}", "slice"),
+    NilList: ("[]interface {}", "slice"),
     StringList: ("[]string", "slice"),
+    NilStringList: ("[]string", "slice"),
     IntList: ("[]int", "slice"),
     ListList: ("[][]interface {}", "slice"),
     dict: ("map[string]interface {}", "map"),
     NilMap: ("map[string]interface {}", "map"),
     StringMap: ("map[string]string", "map"),
 }
+NILS: Final = frozenset({type(None), _Missing, NilMap, NilList, NilStringList})
 INTEGERS: Final = frozenset({Int, Int64})
 UNSIGNED: Final = frozenset({Uint8, Uint64})
 
@@ -193,6 +204,11 @@ def wrap64(value: int) -> Int64:
 def wrap_int(value: int) -> Int:
     """Return an int, which overflows as Go's does."""
     return Int(((value + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63))
+
+
+def is_raw_byte(char: str) -> bool:
+    """Tell whether a character stands for a byte that is no UTF-8."""
+    return "\udc80" <= char <= "\udcff"
 
 
 def to_bytes(text: str) -> bytes:
