@@ -1,0 +1,74 @@
+"""What the words of a reason, phase or state say about health.
+
+Controllers write them in CamelCase; a word decides, not the whole text: "ReconcileFailed" is *reconcile, failed*.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fleet.model.report import Health
+
+_WORKING = frozenset(
+    ("pending", "progress", "progressing", "inprogress", "creating", "waiting", "wait", "reconciling", "initializing",
+     "initialising", "initiating", "starting", "updating", "upgrading", "provisioning", "installing", "deploying",
+     "scheduled", "scheduling", "unknown", "deleting", "terminating", "restarting", "scaling", "migrating",
+     "stopping", "setting", "applying", "building", "issuing", "not", "cloning", "importing", "import", "rolling",
+     "queued", "restoring", "reconfiguring", "syncing", "new", "yellow", "switchover", "missing", "no", "does",
+     "unprovisioned", "requested", "configuring", "promoting", "awaiting")
+)  # fmt: skip
+_FAILED = frozenset(
+    ("failed", "failure", "error", "errors", "errored", "failing", "degraded", "invalid", "err", "broken",
+     "unhealthy", "lost", "denied", "rejected", "stalled", "exceeded", "reached", "fail", "red", "disabled",
+     "conflict", "terminal", "unavailable", "mismatch", "aborted", "forbidden", "unauthorized")
+)  # fmt: skip
+_FINE = frozenset(
+    ("ready", "healthy", "running", "active", "available", "bound", "succeeded", "success", "successful", "complete",
+     "completed", "deployed", "created", "exists", "ok", "green", "established", "synced", "installed", "up",
+     "applied", "provisioned", "issued", "open", "done")
+)  # fmt: skip
+_PAUSED = frozenset(("paused", "suspended", "hibernated", "stopped"))
+_MISSING = frozenset(("notfound",))
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Split at capitals and everything that is no letter, in lower case."""
+    return frozenset(word.lower() for word in _WORD.findall(text))
+
+
+def is_on_its_way(reason: str) -> bool:
+    """Whether a reason for not being ready is work that goes on, rather than a failure."""
+    words = words_of(reason)
+    return bool(words & (_WORKING | {"running"})) and not words & _FAILED
+
+
+def says_failure(text: str) -> bool:
+    """Whether a text names a failure."""
+    return bool(words_of(text) & _FAILED)
+
+
+def says_pause(text: str) -> bool:
+    """Whether a text says that somebody paused it."""
+    return bool(words_of(text) & _PAUSED)
+
+
+def says_fine(text: str) -> bool:
+    """Whether a text says that work is done."""
+    words = words_of(text)
+    return bool(words & _FINE) and not words & (_WORKING | _FAILED)
+
+
+def word_health(text: str) -> Health | None:
+    """Judge a phase or state; None for words that say nothing known."""
+    words = words_of(text) | {"".join(text.lower().split())}
+    for known, health in (
+        (_MISSING, Health.MISSING),
+        (_FAILED, Health.DEGRADED),
+        (_PAUSED, Health.SUSPENDED),
+        (_WORKING, Health.PROGRESSING),
+        (_FINE, Health.HEALTHY),
+    ):
+        if words & known:
+            return health
+    return None
