@@ -6,6 +6,7 @@ nothing is left out unseen.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -53,10 +54,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    if "control_planes" in wanted:
-        open_source(build=True)  # what is missing is said by the fixture
-    if "tools" in wanted:
-        _find_tools()
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        if "control_planes" in wanted:
+            open_source(build=True)  # what is missing is said by the fixture
+        if "tools" in wanted:
+            _find_tools()
 
 
 @pytest.hookimpl(wrapper=True)
