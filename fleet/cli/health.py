@@ -13,7 +13,7 @@ from fleet.cli.output import Column, Format, Output, print_table, print_value, t
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.codec.yamldoc import Document
 from fleet.errors import BadInput, Where
-from fleet.health import assess
+from fleet.health.assess import assess
 
 
 class HealthRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from fleet import __version__
@@ -63,22 +63,14 @@ def version(
 def main() -> None:
     """Run the command line; never a traceback for a user's mistake."""
     try:
-        result = app(standalone_mode=False)
+        app()
     except FleetError as error:
         note(f"fleet: {redact(str(error))}")
         sys.exit(Exit.FAILED)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(Exit.USAGE)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(Exit.FAILED)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        note("fleet: stopped")
-        sys.exit(Exit.FAILED)
     except BrokenPipeError:
+        # the reader of our output has seen enough; whatever is still buffered has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
-    sys.exit(result if isinstance(result, int) else Exit.OK)
 
 
 if __name__ == "__main__":
