@@ -86,7 +86,7 @@ class Git:
         with self._lock:
             self._running.add(process.pid)
         try:
-            errors, timed_out = _converse(process, call, call.sink or buffer)
+            errors, timed_out = _Conversation(process, call, call.sink or buffer).run()
         finally:
             with self._lock:
                 self._running.discard(process.pid)
@@ -137,41 +137,61 @@ class Git:
         return [*unset, self._prlimit, *sizes, "--"]
 
 
-def _converse(process: subprocess.Popen[bytes], call: Call, sink: Sink) -> tuple[str, bool]:
-    """Feed and read all three streams until the process ends (it is not reaped) or its time is over."""
-    assert process.stdin
-    assert process.stdout
-    assert process.stderr
-    errors = bytearray()
-    ends = time.monotonic() + call.seconds
-    waiting = memoryview(call.stdin)
-    with selectors.DefaultSelector() as selector:
-        for stream, events in (
-            (process.stdin, selectors.EVENT_WRITE),
-            (process.stdout, selectors.EVENT_READ),
-            (process.stderr, selectors.EVENT_READ),
-        ):
-            os.set_blocking(stream.fileno(), False)
-            selector.register(stream, events)
-        while selector.get_map():
-            if (left := ends - time.monotonic()) <= 0:
-                return _text(errors), True
+class _Conversation:
+    """Feeds and reads the streams of a process until it ends (it is not reaped) or its time is over."""
+
+    def __init__(self, process: subprocess.Popen[bytes], call: Call, sink: Sink) -> None:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        self._process = process
+        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+        self._sink = sink
+        self._waiting = memoryview(call.stdin)
+        self._ends = time.monotonic() + call.seconds
+        self._errors = bytearray()
+
+    def run(self) -> tuple[str, bool]:
+        """Return what was written to standard error, and whether time ran out."""
+        exited = os.pidfd_open(self._process.pid)
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._stdin, selectors.EVENT_WRITE)
+                selector.register(self._stdout, selectors.EVENT_READ)
+                selector.register(self._stderr, selectors.EVENT_READ)
+                for stream in (self._stdin, self._stdout, self._stderr):
+                    os.set_blocking(stream.fileno(), False)
+                selector.register(exited, selectors.EVENT_READ, data="exited")
+                self._loop(selector, exited)
+        finally:
+            os.close(exited)
+        timed_out = not _exited(self._process, self._ends - time.monotonic())
+        return self._errors.decode("utf-8", "replace"), timed_out
+
+    def _loop(self, selector: selectors.BaseSelector, exited: int) -> None:
+        streams = 3
+        while streams and (left := self._ends - time.monotonic()) > 0:
             for key, _ in selector.select(left):
-                if key.fileobj is process.stdin:
-                    waiting = _feed(process.stdin, waiting)
-                    done = not waiting
-                else:
-                    piece = os.read(key.fd, _CHUNK)
-                    done = not piece
-                    if key.fileobj is process.stdout:
-                        sink(piece)
-                    else:
-                        errors += piece[: max(0, _STDERR_LIMIT - len(errors))]
-                if done:
+                if key.data == "exited":
+                    # A helper that outlives git may hold the pipes open; what it has to say is short.
+                    self._ends = min(self._ends, time.monotonic() + _GRACE_SECONDS)
+                    selector.unregister(exited)
+                elif self._is_done_with(key):
                     selector.unregister(key.fileobj)
-                    if key.fileobj is process.stdin:
-                        _close(process.stdin)
-    return _text(errors), not _exited(process, ends - time.monotonic())
+                    streams -= 1
+                    if key.fileobj is self._stdin:
+                        _close(self._stdin)
+
+    def _is_done_with(self, key: selectors.SelectorKey) -> bool:
+        if key.fileobj is self._stdin:
+            self._waiting = _feed(self._stdin, self._waiting)
+            return not self._waiting
+        piece = os.read(key.fd, _CHUNK)
+        if key.fileobj is self._stdout:
+            self._sink(piece)
+        else:
+            self._errors += piece[: max(0, _STDERR_LIMIT - len(self._errors))]
+        return not piece
 
 
 def _feed(stream: IO[bytes], waiting: memoryview) -> memoryview:
@@ -214,7 +234,3 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 def _close(stream: IO[bytes]) -> None:
     with contextlib.suppress(BrokenPipeError, BlockingIOError):
         stream.close()
-
-
-def _text(data: bytearray) -> str:
-    return data.decode("utf-8", "replace")

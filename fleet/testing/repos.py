@@ -129,11 +129,15 @@ class RepoBuilder:
             capture_output=True,
             check=False,
             cwd=self.path,
-            env={**os.environ, **_NO_CONFIG, **who},
+            env={**_plain_environ(), **_NO_CONFIG, **who},
         )
         if done.returncode:
             raise RuntimeError(f"git {arguments[0]}: {done.stderr.decode('utf-8', 'replace')}")
         return done.stdout.decode()
+
+
+def _plain_environ() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 class Failure(Enum):

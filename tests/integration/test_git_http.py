@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import ssl
 import subprocess
 import time
@@ -189,7 +191,26 @@ async def test_a_server_that_never_ends_is_cut_at_the_deadline(
         assert time.monotonic() - began < 5
         server.failure = Failure.NONE
         assert await mirrors.fetch(url) is True
-    assert _git_children() == []
+    assert _left_behind() == []
+
+
+async def test_a_helper_dies_with_a_git_process_that_was_killed(
+    repo: RepoBuilder, open_mirrors: Open
+) -> None:
+    async with GitHttpServer(repo.path.parent) as server:
+        server.failure = Failure.HANG
+        mirrors = open_mirrors()
+        fetching = asyncio.create_task(mirrors.fetch(server.url("fleet.git")))
+        await server.seen(1)
+        processes = {pid: _words(pid) for pid in _git_children()}
+        (leader,) = (pid for pid, words in processes.items() if words[1:2] == [b"fetch"])
+        assert len(processes) >= 2, "git has a helper"
+        os.kill(int(leader), signal.SIGKILL)
+        with pytest.raises(Transient, match="cannot be reached"):
+            await fetching
+        assert _left_behind() == []
+        server.failure = Failure.NONE
+        assert await mirrors.fetch(server.url("fleet.git")) is True
 
 
 async def test_a_hanging_repository_does_not_delay_another(
@@ -205,7 +226,7 @@ async def test_a_hanging_repository_does_not_delay_another(
         await mirrors.close()
         with pytest.raises(Transient):
             await hanging
-    assert _git_children() == []
+    assert _left_behind() == []
 
 
 async def test_a_cancelled_caller_does_not_spoil_the_others(
@@ -283,6 +304,18 @@ def _self_signed(folder: Path) -> tuple[Path, Path]:
     except FileNotFoundError:
         pytest.skip("needs openssl")
     return certificate, key
+
+
+def _left_behind() -> list[str]:
+    """Git processes that are still there after the moment that the kernel needs to end one."""
+    ends = time.monotonic() + 2
+    while (found := _git_children()) and time.monotonic() < ends:
+        time.sleep(0.01)
+    return found
+
+
+def _words(process: str) -> list[bytes]:
+    return Path("/proc", process, "cmdline").read_bytes().split(b"\0")
 
 
 def _git_children() -> list[str]:

@@ -380,6 +380,19 @@ async def test_a_damaged_mirror_is_cloned_again_when_it_is_fetched(
     assert await mirrors.resolve(repo.url, "main") == new
 
 
+async def test_many_readers_of_a_damaged_mirror_share_one_new_clone(
+    tmp_path: Path, repo: RepoBuilder, open_mirrors: Open, spawned: list[str]
+) -> None:
+    mirrors = open_mirrors()
+    head = await mirrors.resolve(repo.url, "main")
+    entry = (await mirrors.tree(repo.url, head)).entries[0]
+    _lose_packs(_mirror(tmp_path))
+    spawned.clear()
+    read = await asyncio.gather(*(mirrors.blobs(repo.url, [entry.object]) for _ in range(8)))
+    assert all(found == {entry.object: b"a: 1\n"} for found in read)
+    assert spawned.count("init") == 1
+
+
 async def test_what_killed_processes_leave_behind_is_cleaned(
     tmp_path: Path, repo: RepoBuilder, open_mirrors: Open
 ) -> None:
@@ -456,7 +469,11 @@ async def test_foreign_git_settings_do_not_count(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(tmp_path / "nowhere"))
     monkeypatch.setenv("GIT_TRACE", str(canary))
-    assert await open_mirrors().resolve(repo.url, "main")
+    mirrors = open_mirrors()
+    assert await mirrors.resolve(repo.url, "main")
+    shutil.copytree(hook.parent, _mirror(tmp_path) / "hooks")
+    repo.commit({"a.yaml": "a: 2\n"})
+    assert await mirrors.fetch(repo.url) is True
     assert not canary.exists()
 
 

@@ -75,6 +75,7 @@ HOSTILE = {
     "hardlink": member("web/link", kind(tarfile.LNKTYPE, "/etc/passwd")),
     "device": member("web/null", kind(tarfile.CHRTYPE)),
     "fifo": member("web/fifo", kind(tarfile.FIFOTYPE)),
+    "sparse": member("web/sparse", kind(tarfile.GNUTYPE_SPARSE)),
     "setuid": member("web/run", mode(0o4755)),
     "long": member("web/" + "a/" * 600 + "x"),
 }
