@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -300,3 +303,45 @@ def test_the_agents_packages_are_pinned_as_in_the_project() -> None:
     wanted = {line for line in lines if not line.startswith("#")}
     assert wanted < set(project()["dependencies"])
     assert not {line.partition("==")[0] for line in wanted} & {"rich", "typer", "GitPython"}
+
+
+def test_everything_the_agent_imports_is_in_its_image() -> None:
+    lines = (DEPLOY / "agent-requirements.txt").read_text().splitlines()
+    installed = {line.partition("==")[0].lower() for line in lines if not line.startswith("#")}
+    owners = packages_distributions()
+    imported = {
+        name: {owner.lower() for owner in owners.get(name, [name])}
+        for name in _third_party("agents")
+    }
+    assert len(imported) >= 5
+    missing = {name: owner for name, owner in imported.items() if not owner & installed}
+    assert not missing
+
+
+def _third_party(package: str) -> set[str]:
+    """Top-level names that the modules of a package import, also inside functions, and also by way of ``fleet``."""
+    waiting = [f"{package}.{path.stem}" for path in (REPOSITORY / package).glob("*.py")]
+    ours, theirs = set(waiting), set()
+    while waiting:
+        for name in _imports(waiting.pop()):
+            top = name.partition(".")[0]
+            if top not in {"fleet", package}:
+                theirs.add(top)
+            elif name not in ours:
+                ours.add(name)
+                waiting.append(name)
+    return theirs - sys.stdlib_module_names
+
+
+def _imports(module: str) -> Iterator[str]:
+    path = REPOSITORY / Path(*module.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not source.exists():  # a name inside of a module
+        return
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            words = node.module.split(".")
+            yield from (".".join(words[:count]) for count in range(1, len(words) + 1))
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
