@@ -130,10 +130,22 @@ def _documents(
 
 
 _PLAIN = "!plain"
+_COMPOSED_DEPTH = 1000
 
 
 class _Loader(yaml.CLoader):
     """libyaml's parser; plain scalars keep a tag of their own, so that a written ``!!str`` is told apart."""
+
+    depth = 0
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: object) -> None:
+        """Stop at a depth that is far from where libyaml's own recursion ends the process."""
+        self.depth += 1
+        if self.depth > _COMPOSED_DEPTH:
+            raise RecursionError
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
 
     def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
         if kind is yaml.ScalarNode:
