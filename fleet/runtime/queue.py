@@ -104,12 +104,11 @@ class WorkQueue(Generic[K]):
         del self._due[key]
         self._depth.set(len(self._due))
         self._running.add(key)
-        # The next waiter may sleep towards a deadline that this one was watching.
-        self._wake_one()
         return key
 
     async def _wait(self, deadline: float | None) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # At the end: those who watch no deadline stay in front and are woken before those who do.
         self._waiters.append(waiter)
         timer: asyncio.Future[None] | None = None
         if deadline is not None:
@@ -120,8 +119,8 @@ class WorkQueue(Generic[K]):
                 return_when=asyncio.FIRST_COMPLETED,
             )
         except asyncio.CancelledError:
-            if waiter.done():
-                self._wake_one()
+            # Its wake-up, or the deadline that only it was watching, is somebody else's now.
+            self._wake_one()
             raise
         finally:
             if waiter in self._waiters:

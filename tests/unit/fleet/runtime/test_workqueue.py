@@ -107,6 +107,18 @@ async def test_a_cancelled_waiter_passes_its_wake_up_on() -> None:
     assert second.done()
 
 
+async def test_a_cancelled_waiter_passes_its_deadline_on() -> None:
+    clock, queue = make()
+    first = asyncio.create_task(queue.get())
+    second = asyncio.create_task(queue.get())
+    await clock.settle()
+    queue.add_after("a", 5)  # the first one watches the deadline now
+    await clock.settle()
+    first.cancel()
+    await clock.advance(5)
+    assert second.done()
+
+
 async def test_close_ends_all_waiters() -> None:
     clock, queue = make()
     waiting = [asyncio.create_task(queue.get()) for _ in range(3)]
