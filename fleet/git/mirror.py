@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fleet.errors import Transient
+from fleet.errors import FleetError, Transient
 from fleet.git import environment, failures, listing, revisions
 from fleet.git.command import Call, Finished, Git
 from fleet.git.settings import GitSettings
@@ -136,8 +136,7 @@ class Mirror:
         fresh = self._path.with_suffix(".new")
         shutil.rmtree(fresh, ignore_errors=True)
         try:
-            self._initialise(fresh)
-            refs = self._fetch_into(fresh)
+            refs = self._first_fetch(fresh)
             (fresh / _URL_FILE).write_text(f"{self.url}\n")
             self._swap(fresh)
         finally:
@@ -154,9 +153,28 @@ class Mirror:
             fresh.rename(self._path)
         shutil.rmtree(aside, ignore_errors=True)
 
-    def _initialise(self, path: Path) -> None:
+    def _first_fetch(self, path: Path) -> dict[str, str]:
+        self._initialise(path, "sha1")
+        try:
+            return self._fetch_into(path)
+        except FleetError as error:
+            if "server sha256" not in error.message:
+                raise
+        shutil.rmtree(path)
+        self._initialise(path, "sha256")
+        return self._fetch_into(path)
+
+    def _initialise(self, path: Path, object_format: str) -> None:
         path.mkdir(mode=0o700, parents=True)
-        done = self._run(path, ["init", "--quiet", "--bare", "--template=", "."])
+        words = [
+            "init",
+            "--quiet",
+            "--bare",
+            "--template=",
+            f"--object-format={object_format}",
+            ".",
+        ]
+        done = self._run(path, words)
         if done.status != 0:
             raise Transient(f"no mirror could be made for {str(self.url)!r}: {done.errors.strip()}")
 
@@ -170,7 +188,9 @@ class Mirror:
     def _fetch_into(self, path: Path) -> dict[str, str]:
         done = self._fetch_from_remote(path, [f"+HEAD:{revisions.HEAD_REF}", *_REFSPECS])
         if done.status != 0 and "couldn't find remote ref HEAD" in done.errors:
-            done = self._fetch_from_remote(path, list(_REFSPECS))  # the default branch is not born
+            # The default branch is not born, or was deleted: then HEAD has no meaning any more.
+            self._run(path, ["update-ref", "-d", revisions.HEAD_REF])
+            done = self._fetch_from_remote(path, list(_REFSPECS))
         if done.status == 0 and not done.timed_out:
             refs = self._list_refs(path)
             if refs is None:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +27,8 @@ from fleet.git.settings import GitSettings
 from fleet.model.world import Tree
 
 _Answer = TypeVar("_Answer")
+
+_REPAIR_PAUSE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class _Repository:
     """Fetches that were begun; the one that `outcome` tells of is `done`."""
     done: int = 0
     repairs: int = 0
+    repaired_at: datetime | None = None
     outcome: bool | FleetError = False
     freshness: Freshness = field(default_factory=Freshness)
     last_tree: Tree | None = None
@@ -201,14 +204,23 @@ class Mirrors:
             pass
         async with repository.fetching:
             if repository.repairs == repairs:  # nobody else has repaired it since we read
-                repository.repairs += 1
-                await self._fetch_now(repository, repository.mirror.renew)
+                await self._repair(repository)
         _outcome(repository)
         try:
             return await self._in(self._readers, read, *arguments)
         except Damaged as error:
             url = str(repository.mirror.url)
             raise Transient(f"the mirror of {url!r} is damaged and was not repaired") from error
+
+    async def _repair(self, repository: _Repository) -> None:
+        """Clone again, but not over and over where that does not help."""
+        now = self._now()
+        if repository.repaired_at and now - repository.repaired_at < _REPAIR_PAUSE:
+            url = str(repository.mirror.url)
+            raise Transient(f"the mirror of {url!r} is damaged again after it was repaired")
+        repository.repairs += 1
+        repository.repaired_at = now
+        await self._fetch_now(repository, repository.mirror.renew)
 
     async def _in(
         self, pool: ThreadPoolExecutor, work: Callable[..., _Answer], *arguments: object

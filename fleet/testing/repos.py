@@ -48,12 +48,13 @@ Content = str | bytes | Symlink | Executable | None
 class RepoBuilder:
     """A bare repository that grows commit by commit."""
 
-    def __init__(self, path: Path, *, branch: str = "main") -> None:
+    def __init__(self, path: Path, *, branch: str = "main", object_format: str = "sha1") -> None:
         self.path = path
         self._branch = branch
         self._commits = 0
         path.mkdir(parents=True, exist_ok=True)
-        self._git("init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}", ".")
+        words = ["--quiet", "--bare", "--template=", f"--initial-branch={branch}"]
+        self._git("init", *words, f"--object-format={object_format}", ".")
 
     @property
     def url(self) -> str:

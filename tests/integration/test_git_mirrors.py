@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.errors import BadInput, Denied
+from fleet.errors import BadInput, Denied, Transient
 from fleet.git import command
 from fleet.git.mirrors import Mirrors
 from fleet.git.settings import GitLimits, GitSettings
@@ -198,6 +198,44 @@ async def test_an_empty_repository_and_an_unborn_default_branch(
     commit = empty.commit({"a": "b"}, branch="other")
     await mirrors.fetch(empty.url)
     assert await mirrors.resolve(empty.url, "other") == commit
+
+
+async def test_a_default_branch_that_was_deleted_is_unknown(
+    repo: RepoBuilder, open_mirrors: Open
+) -> None:
+    mirrors = open_mirrors()
+    head = await mirrors.resolve(repo.url, "HEAD")
+    repo.branch("other")
+    repo.delete("refs/heads/main")
+    assert await mirrors.fetch(repo.url) is True
+    with pytest.raises(BadInput, match="revision unknown: 'HEAD'"):
+        await mirrors.resolve(repo.url, "HEAD")
+    assert await mirrors.resolve(repo.url, "other") == head
+
+
+async def test_a_repository_with_sha256_ids_is_mirrored(tmp_path: Path, open_mirrors: Open) -> None:
+    repo = RepoBuilder(tmp_path / "served" / "new.git", object_format="sha256")
+    head = repo.commit({"a.yaml": "a: 1\n"})
+    mirrors = open_mirrors()
+    assert len(head) == 64
+    assert await mirrors.resolve(repo.url, "main") == head
+    entry = (await mirrors.tree(repo.url, head)).entries[0]
+    assert await mirrors.blobs(repo.url, [entry.object]) == {entry.object: b"a: 1\n"}
+    assert await mirrors.fetch(repo.url) is False
+
+
+async def test_a_repair_that_does_not_help_is_not_tried_over_and_over(
+    tmp_path: Path, repo: RepoBuilder, open_mirrors: Open, spawned: list[str]
+) -> None:
+    mirrors = open_mirrors()
+    head = await mirrors.resolve(repo.url, "main")
+    entry = (await mirrors.tree(repo.url, head)).entries[0]
+    missing = "e" * 40
+    for _ in range(3):
+        with pytest.raises(Transient, match="damaged"):
+            await mirrors.blobs(repo.url, [missing])
+    assert spawned.count("init") == 2
+    assert await mirrors.blobs(repo.url, [entry.object])
 
 
 @pytest.mark.parametrize("revision", ["gone", "f" * 40, "abc1234", "9.*"])
