@@ -8,6 +8,7 @@ alone, as Argo CD does, and says so in a warning.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from fleet.model.application import Warning  # noqa: A004  # the field's word
 
 _SKIP_MARK = b"+argocd:skip-file-rendering"
 _SIGNS = (b"apiVersion:", b"kind:", b"metadata:")
-_SOURCE = re.compile(r"^# Source: (?P<path>\S+)$", re.MULTILINE)
+_SOURCE = re.compile(rb"^# Source: (?P<path>\S+)$", re.MULTILINE)
 _OF_A_CLUSTER = frozenset((
     "creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid",
 ))  # fmt: skip
@@ -61,23 +62,35 @@ def read_texts(texts: Iterable[Text], warnings: list[Warning]) -> Iterator[Found
 
 def _read(text: Text) -> Iterator[Found]:
     if text.file.endswith(".json"):
-        documents: Iterable[tuple[JsonValue, int]] = [(canonical.decode(text.content), 1)]
+        try:
+            documents: Iterable[tuple[JsonValue, int]] = [(canonical.decode(text.content), 1)]
+        except BadInput as error:
+            raise error.at(file=text.file) from error.__cause__
     else:
         parsed = yamldoc.load_documents(text.content, source=text.file)
         documents = [(document.value, document.line) for document in parsed]
+    templates = [] if text.file else _templates(text.content)
     for value, line in documents:
         if value is None or value == {}:
             continue
-        yield from _objects(value, _place(text, line))
+        where = Where(file=text.file, line=line) if text.file else _template(templates, line)
+        yield from _objects(value, where)
 
 
-def _place(text: Text, line: int) -> Where:
-    if text.file:
-        return Where(file=text.file, line=line)
-    lines = text.content.split(b"\n", line)[: line - 1 + 3]
-    start = max((i for i, each in enumerate(lines) if each.startswith(b"---")), default=0)
-    named = _SOURCE.search(b"\n".join(lines[start:]).decode("utf-8", "replace"))
-    return Where(file=named["path"] if named else "")
+def _templates(output: bytes) -> list[tuple[int, str]]:
+    """Where helm says which template the next lines are from: (line, path), sorted."""
+    found = []
+    line, end = 1, 0
+    for match in _SOURCE.finditer(output):
+        line += output.count(b"\n", end, match.start())
+        end = match.start()
+        found.append((line, match["path"].decode("utf-8", "replace")))
+    return found
+
+
+def _template(templates: list[tuple[int, str]], line: int) -> Where:
+    before = bisect_left(templates, (line, ""))
+    return Where(file=templates[before - 1][1]) if before else Where()
 
 
 def _objects(value: JsonValue, where: Where) -> Iterator[Found]:

@@ -82,61 +82,86 @@ class Sandbox:
         environment: Mapping[str, str],
     ) -> Completed:
         """Run to the end; raises TooMuch (memory, output) and Transient (time, killed from outside)."""
-        seconds = int(self.limits.timeout) + 1
-        process = await asyncio.create_subprocess_exec(
-            *self.command(program, arguments, cpu=seconds),
+        command = self.command(program, arguments, cpu=int(self.limits.timeout) + 1)
+        transport, child = await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Child(self.limits.output),
+            *command,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
             cwd=folder,
             env=dict(environment),
             start_new_session=True,
         )
         try:
             async with asyncio.timeout(self.limits.timeout):
-                output, errors = await self._watched(process)
+                await self._end(transport.get_pid(), child)
         except TimeoutError as error:
             raise Transient(
                 f"{program.name} did not end within {self.limits.timeout:g} s"
             ) from error
         finally:
-            await end(process)
-        return self._completed(program, process, output, errors)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(transport.get_pid(), signal.SIGKILL)
+            await asyncio.shield(child.exited)
+            transport.close()
+        status = transport.get_returncode()
+        assert status is not None
+        return self._completed(program, status, child)
 
-    async def _watched(self, process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            async with asyncio.TaskGroup() as group:
-                watcher = group.create_task(self._watch_memory(process.pid))
-                output = group.create_task(_read(process.stdout, self.limits.output, strict=True))
-                errors = group.create_task(_read(process.stderr, _ERRORS, strict=False))
-                await output
-                await errors
-                await process.wait()
-                watcher.cancel()
-        except* TooMuch as exceeded:
-            raise exceeded.exceptions[0] from None
-        return output.result(), errors.result()
-
-    async def _watch_memory(self, pid: int) -> None:
+    async def _end(self, pid: int, child: _Child) -> None:
+        """Wait until the child has ended and closed its output, watching its memory."""
         while True:
-            await asyncio.sleep(_WATCH)
+            done, _ = await asyncio.wait((child.closed,), timeout=_WATCH)
+            if done:
+                return child.closed.result()
             if resident_memory(pid) > self.limits.memory:
                 raise TooMuch(f"needs more than {self.limits.memory} bytes of memory")
 
-    def _completed(
-        self, program: Path, process: asyncio.subprocess.Process, output: bytes, errors: bytes
-    ) -> Completed:
-        status = process.returncode
-        assert status is not None
+    def _completed(self, program: Path, status: int, child: _Child) -> Completed:
         if status == -signal.SIGXCPU:
             raise TooMuch(
                 f"{program.name} used more than {self.limits.timeout:g} s of processor time"
             )
         if status < 0:
             raise Transient(f"{program.name} was ended by {signal.Signals(-status).name}")
-        return Completed(status=status, output=output, errors=errors.decode("utf-8", "replace"))
+        return Completed(
+            status=status,
+            output=bytes(child.output),
+            errors=child.errors.decode("utf-8", "replace"),
+        )
+
+
+class _Child(asyncio.SubprocessProtocol):
+    """Collects what a child writes, up to a limit."""
+
+    def __init__(self, limit: int) -> None:
+        loop = asyncio.get_running_loop()
+        self.limit = limit
+        self.output = bytearray()
+        self.errors = bytearray()
+        self.exited: asyncio.Future[None] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        """The child has ended and nobody can write to its output any more; or it wrote too much."""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Keep output; past the limit give up, and drop error text."""
+        if fd == 2:
+            self.errors += data[: max(0, _ERRORS - len(self.errors))]
+            return
+        if self.closed.done():
+            return
+        self.output += data
+        if len(self.output) > self.limit:
+            self.output.clear()
+            self.closed.set_exception(TooMuch(f"output is larger than {self.limit} bytes"))
+
+    def process_exited(self) -> None:
+        """The child is gone; others may still hold its output open."""
+        self.exited.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Child and output are gone."""
+        if not self.closed.done():
+            self.closed.set_result(None)
 
 
 async def detect(*, require: bool) -> Isolation:
@@ -168,22 +193,3 @@ def resident_memory(pid: int) -> int:
             return int(file.read().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a child's process group and wait until the child is gone."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
-
-
-async def _read(stream: asyncio.StreamReader, limit: int, *, strict: bool) -> bytes:
-    """Read to the end; past the limit raise, or drop what comes."""
-    data = bytearray()
-    while piece := await stream.read(64 * 1024):
-        data += piece
-        if len(data) > limit:
-            if strict:
-                raise TooMuch(f"output is larger than {limit} bytes")
-            del data[limit:]
-    return bytes(data)
