@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 from fleet.templating import printf
 from fleet.templating.errors import GoError
 from fleet.templating.functions import Table
-from fleet.templating.printing import NO_VALUE, format_value
+from fleet.templating.printing import NO_VALUE
 from fleet.templating.values import (
     INTEGERS,
     NILS,
@@ -261,8 +261,3 @@ def _gt(left: GoValue, right: GoValue) -> GoValue:
 @BUILTIN.define("ge", "any any -> bool")
 def _ge(left: GoValue, right: GoValue) -> GoValue:
     return not _less(left, right)
-
-
-def shown(value: GoValue, meter: Meter) -> str:
-    """Print a value as ``%v``, texts as they are."""
-    return value if type(value) is str else format_value(value, meter)

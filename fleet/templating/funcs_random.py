@@ -8,31 +8,37 @@ import secrets
 import string
 import uuid
 
-from fleet.templating.errors import GoError, LimitError
+from fleet.templating.errors import GoError
 from fleet.templating.functions import Table
-from fleet.templating.values import MAX_TEXT, GoValue
+from fleet.templating.values import MAX_TEXT, GoValue, Meter
 
 RANDOM = Table()
 _SOURCE = random.SystemRandom()
-_ASCII = "".join(map(chr, range(32, 127)))
 
 
-def _text(alphabet: str, count: int) -> str:
-    if count < 0:
-        return ""
-    if count > MAX_TEXT:
-        raise LimitError(f"a text is longer than {MAX_TEXT} characters")
+def _text(meter: Meter, alphabet: str, count: int) -> str:
+    meter.spend(max(count, 0))
     return "".join(secrets.choice(alphabet) for _ in range(count))
 
 
-RANDOM.add(
-    "randAlphaNum", "int -> string", lambda n: _text(string.ascii_letters + string.digits, n)
-)
-RANDOM.add("randAlpha", "int -> string", lambda n: _text(string.ascii_letters, n))
-RANDOM.add("randNumeric", "int -> string", lambda n: _text(string.digits, n))
-RANDOM.add("randAscii", "int -> string", lambda n: _text(_ASCII, n))
+def _add_text(name: str, alphabet: str) -> None:
+    def body(meter: Meter, count: int) -> GoValue:
+        return _text(meter, alphabet, count)
+
+    RANDOM.add(name, "int -> string", body, meter=True)
+
+
+_add_text("randAlphaNum", string.ascii_letters + string.digits)
+_add_text("randAlpha", string.ascii_letters)
+_add_text("randNumeric", string.digits)
+_add_text("randAscii", "".join(map(chr, range(32, 127))))
 RANDOM.add("uuidv4", "-> string", lambda: str(uuid.uuid4()))
-RANDOM.add("shuffle", "string -> string", lambda text: "".join(_SOURCE.sample(text, len(text))))
+
+
+@RANDOM.define("shuffle", "string -> string", meter=True)
+def _shuffle(meter: Meter, text: str) -> GoValue:
+    meter.spend(len(text))
+    return "".join(_SOURCE.sample(text, len(text)))
 
 
 @RANDOM.define("randInt", "int int -> int")

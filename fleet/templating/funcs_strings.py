@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fleet.templating import text as go
 from fleet.templating import words
 from fleet.templating.errors import GoError, LimitError
@@ -45,13 +47,24 @@ def _sized(pieces: int, size: int) -> None:
 STRINGS.add("trim", "string -> string", lambda text: text.strip(go.SPACES))
 STRINGS.add("upper", "string -> string", go.upper)
 STRINGS.add("lower", "string -> string", go.lower)
-STRINGS.add("snakecase", "string -> string", words.snake_case)
-STRINGS.add("kebabcase", "string -> string", words.kebab_case)
-STRINGS.add("camelcase", "string -> string", words.pascal_case)
 
 
-@STRINGS.define("title", "string -> string")
-def _title(text: str) -> GoValue:
+def _add_slow(name: str, body: Callable[[str], str]) -> None:
+    """Add a function that looks at each character, and let each cost a step."""
+
+    def charged(meter: Meter, text: str) -> GoValue:
+        meter.spend(len(text))
+        return body(text)
+
+    STRINGS.add(name, "string -> string", charged, meter=True)
+
+
+_add_slow("snakecase", words.snake_case)
+_add_slow("kebabcase", words.kebab_case)
+_add_slow("camelcase", words.pascal_case)
+
+
+def _title(text: str) -> str:
     before = " "
     out = []
     for char in text:
@@ -66,8 +79,7 @@ def _separates(char: str) -> bool:
     return go.is_space(char)
 
 
-@STRINGS.define("untitle", "string -> string")
-def _untitle(text: str) -> GoValue:
+def _untitle(text: str) -> str:
     after_gap = True
     out = []
     for char in text:
@@ -77,8 +89,7 @@ def _untitle(text: str) -> GoValue:
     return "".join(out)
 
 
-@STRINGS.define("swapcase", "string -> string")
-def _swapcase(text: str) -> GoValue:
+def _swapcase(text: str) -> str:
     after_gap = True
     out = []
     for char in text:
@@ -94,19 +105,24 @@ def _swapcase(text: str) -> GoValue:
     return "".join(out)
 
 
-@STRINGS.define("nospace", "string -> string")
-def _nospace(text: str) -> GoValue:
+def _nospace(text: str) -> str:
     # The original works on bytes and writes each as a character: odd beyond ASCII, and kept.
     single = to_bytes(text).decode("latin-1")
     kept = "".join(char for char in single if not go.is_space(char))
     return text if len(kept) == len(single) else kept
 
 
-@STRINGS.define("initials", "string -> string")
-def _initials(text: str) -> GoValue:
+def _initials(text: str) -> str:
     single = to_bytes(text).decode("latin-1")
     pairs = zip(" " + single, single, strict=False)
     return "".join(char for before, char in pairs if go.is_space(before) and not go.is_space(char))
+
+
+_add_slow("title", _title)
+_add_slow("untitle", _untitle)
+_add_slow("swapcase", _swapcase)
+_add_slow("nospace", _nospace)
+_add_slow("initials", _initials)
 
 
 # -- parts

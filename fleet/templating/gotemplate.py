@@ -24,7 +24,11 @@ from fleet.templating.values import Meter, clean, copy, to_bytes
 __all__ = ["MissingKey", "Template", "TemplateError", "compile_template", "parse_options"]
 
 _DEFAULT_NAME: Final = "base"
-_KEPT_TEMPLATES: Final = 8192
+_KEPT_TEMPLATES: Final = 4096
+
+MAX_TEMPLATE: Final = 256 * 1024
+"""The longest template with actions that is compiled, in characters."""
+
 _EXHAUSTED = (RecursionError, MemoryError, OverflowError)
 
 
@@ -95,6 +99,8 @@ def compile_template(
     if "{{" not in text:
         return Template(text, name, None, frozenset())
     try:
+        if len(text) > MAX_TEMPLATE:
+            raise LimitError(f"the template is longer than {MAX_TEMPLATE} characters")
         parsed = parse(text, name, FUNCTIONS.keys())
         programs = StatementCompiler(parsed.bodies, FUNCTIONS, missing_key).compile()
         return Template(text, name, programs[name], parsed.functions)

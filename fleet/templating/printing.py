@@ -19,7 +19,6 @@ from fleet.templating.values import (
     Meter,
     Uint8,
     Uint64,
-    clean,
     from_bytes,
     number,
     to_bytes,
@@ -172,20 +171,3 @@ def _quoted(char: str, mark: str, ascii_only: bool) -> str:
     if code < 0x20 or code == 0x7F:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-__all__ = [
-    "NO_VALUE",
-    "clean",
-    "decimal_digits",
-    "format_complex",
-    "format_float",
-    "format_value",
-    "json_float",
-    "limited",
-    "positional",
-    "quote",
-    "scientific",
-    "show",
-    "sorted_keys",
-]

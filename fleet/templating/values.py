@@ -27,7 +27,7 @@ MAX_DEPTH = 60
 MAX_TEXT = 1 << 20
 """The longest text that a template may make, in characters; also the limit of its output."""
 
-MAX_STEPS = 1_000_000
+MAX_STEPS = 500_000
 """What one rendering may spend: about one step per call, iteration, list item, and 64 characters."""
 
 
