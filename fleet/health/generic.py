@@ -51,11 +51,12 @@ _WORK_TYPES = frozenset(
         "Issuing",
     )
 )
+_PLACES = ("parents", "ancestors", "ingress")
 _PAUSED_TYPES = frozenset(("Paused", "Suspended"))
 _MAIN_TYPES = ("Ready", "Available", "Healthy")
 _OTHER_TYPES = frozenset(
     ("Synced", "Complete", "Completed", "Succeeded", "Established", "Programmed", "Admitted", "Valid", "Accepted",
-     "Running", "Deployed")
+     "Running", "Deployed", "ResolvedRefs")
 )  # fmt: skip
 _READY_ENDS = frozenset(("ready", "available", "healthy", "success", "applied", "synced", "valid"))
 
@@ -66,7 +67,7 @@ def generic(body: JsonObject) -> HealthResult | None:
     conditions = [item for item in maps_at(status, "conditions") if text_at(item, "type")]
     if is_behind(body):
         return _current_failure(conditions, body) or _BEHIND
-    said = _by_conditions(conditions, body)
+    said = _by_conditions(conditions, body) or _by_places(status, body)
     by_words = _by_words(status)
     if by_words and (said is None or by_words.status in (Health.DEGRADED, Health.SUSPENDED)):
         said = by_words
@@ -94,6 +95,18 @@ def _by_conditions(conditions: list[JsonObject], body: JsonObject) -> HealthResu
     return HealthResult(Health.HEALTHY, _message(readiness[0])) if readiness else None
 
 
+def _by_places(status: JsonObject, body: JsonObject) -> HealthResult | None:
+    """The worst of the places that each report for themselves (Gateway API, OpenShift routes)."""
+    found = []
+    for name in _PLACES:
+        for place in maps_at(status, name):
+            conditions = [item for item in maps_at(place, "conditions") if text_at(item, "type")]
+            result = _by_conditions(conditions, body)
+            if result is not None:
+                found.append(result)
+    return max(found, key=lambda result: _RANK[result.status], default=None)
+
+
 def _current_failure(conditions: list[JsonObject], body: JsonObject) -> HealthResult | None:
     """A failure about the newest generation; some controllers count only successes as observed."""
     for item in conditions:
@@ -110,7 +123,7 @@ def _readiness(conditions: list[JsonObject]) -> list[JsonObject]:
     if main:
         # Beside the main one, another kind of readiness counts when it reports a failure.
         return main[:1] + [item for item in others if _fails(item)]
-    return others or [item for item in conditions if _last_word(item) in _READY_ENDS]
+    return others + [item for item in conditions if _last_word(item) in _READY_ENDS]
 
 
 def _holds(item: JsonObject) -> bool:

@@ -20,7 +20,8 @@ _WORKING = frozenset(
 _FAILED = frozenset(
     ("failed", "failure", "error", "errors", "errored", "failing", "degraded", "invalid", "err", "broken",
      "unhealthy", "lost", "denied", "rejected", "stalled", "exceeded", "reached", "fail", "red", "disabled",
-     "conflict", "terminal", "unavailable", "mismatch", "aborted", "forbidden", "unauthorized")
+     "conflict", "terminal", "unavailable", "mismatch", "aborted", "forbidden", "unauthorized",
+     "conflicted", "mismatched")
 )  # fmt: skip
 _FINE = frozenset(
     ("ready", "healthy", "running", "active", "available", "bound", "succeeded", "success", "successful", "complete",

@@ -12,7 +12,7 @@ import pytest
 from fleet.codec.jsontypes import JsonObject
 from fleet.health.assess import assess
 
-FLOOR = 0.69
+FLOOR = 0.705
 
 
 @pytest.fixture(scope="module")

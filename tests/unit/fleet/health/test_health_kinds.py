@@ -285,6 +285,16 @@ RUNNING = "phase: Running"
         ("Widget", "{status: {replicas: 2, readyReplicas: 2}}", "Healthy"),
         ("Widget", "{status: {error: {message: no}}}", "Degraded"),
         ("Widget", "{status: {conditions: nonsense, phase: 3}}", "-"),
+        (
+            "Widget",
+            "{status: {parents: [{conditions: [{type: Accepted, status: 'True'}]}]}}",
+            "Healthy",
+        ),
+        (
+            "Widget",
+            "{status: {parents: [{conditions: [{type: Accepted, status: 'True'}]}, {conditions: [{type: Accepted, status: 'False', reason: InvalidConfiguration}]}]}}",
+            "Degraded",
+        ),
         ("Certificate", "{}", "Progressing"),
     ],
 )
