@@ -44,15 +44,12 @@ class TokenBucket:
         self._filled = clock.monotonic()
 
     async def take(self) -> None:
-        """Wait for one token."""
-        while True:
-            now = self._clock.monotonic()
-            self._level = min(self._burst, self._level + (now - self._filled) * self._rate)
-            self._filled = now
-            if self._level >= 1:
-                self._level -= 1
-                return
-            await self._clock.sleep((1 - self._level) / self._rate)
+        """Take one token, and wait until it is due."""
+        now = self._clock.monotonic()
+        self._level = min(self._burst, self._level + (now - self._filled) * self._rate) - 1
+        self._filled = now
+        if self._level < 0:
+            await self._clock.sleep(-self._level / self._rate)
 
 
 def server_context(certificate: Path, key: Path, ca_bundle: str) -> ssl.SSLContext:
