@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -51,7 +51,7 @@ class KubernetesCluster:
         return str(answer.get("gitVersion") or "")
 
     async def discovery(self, *, refresh: bool = False) -> Discovery:
-        """What the cluster serves; parallel calls share one refresh."""
+        """What the cluster serves; parallel calls share one refresh, and no news gives the same object."""
         before = self._discovery
         if before is not None and not refresh:
             return before
@@ -83,7 +83,7 @@ class KubernetesCluster:
         namespace: str = "",
         selector: str = "",
         metadata_only: bool = False,
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """List in pages."""
         query = {"limit": str(self._page_size)}
         if selector:
@@ -114,7 +114,7 @@ class KubernetesCluster:
         namespace: str = "",
         selector: str = "",
         metadata_only: bool = False,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Follow changes until the server ends the stream."""
         query = {
             "watch": "1",
@@ -241,7 +241,10 @@ class KubernetesCluster:
         await self._connection.close()
 
     async def _discover(self) -> Discovery:
+        before = list(self._roots.values())
         answers = [await self._discover_root(root) for root in ("/api", "/apis")]
+        if self._discovery is not None and before == answers:
+            return self._discovery
         return Discovery.of(
             [item for answer in answers for item in answer.resources],
             incomplete=[item for answer in answers for item in answer.missing],
@@ -278,7 +281,7 @@ class KubernetesCluster:
         return found, missing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Root:
     """What is served below ``/api`` or ``/apis``, and the tag to ask for news with."""
 

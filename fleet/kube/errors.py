@@ -98,6 +98,12 @@ class UnknownKind(NotReady):
     reason = "UnknownKind"
 
 
+class NoNamespace(NotReady):
+    """The namespace that the object belongs to does not exist (yet)."""
+
+    reason = "NamespaceMissing"
+
+
 class Terminating(NotReady):
     """The namespace is on its way out; nothing new fits in."""
 
@@ -146,6 +152,15 @@ def from_status(
     if code == 413 or any(phrase in text for phrase in _LIMITS):
         return TooLarge("the object is too large for the cluster's store", where=place)
     match code:
+        case 404 if (body.get("details") or {}).get(
+            "kind"
+        ) == "namespaces" and "Namespace:" not in where:
+            name = one_line(str((body.get("details") or {}).get("name") or ""))
+            return NoNamespace(
+                f'namespace "{name}" does not exist',
+                where=place,
+                hint="create it, or set syncOptions CreateNamespace=true",
+            )
         case 404:
             return NotFound("not found", where=place)
         case 409 if reason == "AlreadyExists":

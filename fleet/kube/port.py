@@ -7,7 +7,7 @@ within a time limit. Nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -149,7 +149,7 @@ class ClusterPort(Protocol):
         namespace: str = "",
         selector: str = "",
         metadata_only: bool = False,
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """List in pages of bounded size; raises Gone when a continuation has grown too old."""
         ...
 
@@ -161,7 +161,7 @@ class ClusterPort(Protocol):
         namespace: str = "",
         selector: str = "",
         metadata_only: bool = False,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after a resource version, until the server ends the stream.
 
         Raises Gone when the version is too old, Transient when the connection fails or stays silent too long.

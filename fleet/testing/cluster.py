@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
@@ -137,7 +137,8 @@ class FakeCluster:
         if refresh:
             self.reads["discovery"] += 1
             self._raise("discovery", "*")
-            self._known = Discovery.of(self.store.resources)
+            if self._known.resources != tuple(self.store.resources):
+                self._known = Discovery.of(self.store.resources)
         return self._known
 
     async def get(
@@ -156,7 +157,7 @@ class FakeCluster:
         namespace: str = "",
         selector: str = "",
         metadata_only: bool = False,
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """List in pages that all show the moment of the first."""
         await self._arrive("list", resource.plural)
         self._served(resource)
@@ -179,7 +180,7 @@ class FakeCluster:
         namespace: str = "",
         selector: str = "",
         metadata_only: bool = False,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Follow changes; a bookmark says how far the stream has come whenever it has caught up."""
         await self._arrive("watch", resource.plural)
         self._served(resource)

@@ -13,7 +13,7 @@ from collections import deque
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Where
-from fleet.kube.errors import Conflict, FieldCause, NotFound, Terminating
+from fleet.kube.errors import Conflict, FieldCause, NoNamespace, NotFound, Terminating
 from fleet.kube.port import EventType, Propagation, Resource
 from fleet.testing import fakekinds, fieldsets
 from fleet.testing.fakeobjects import (
@@ -86,7 +86,7 @@ class Store:
             return
         home = self.objects[kind_key(self.namespaces)].get(("", namespace))
         if home is None:
-            raise NotFound(f'namespace "{namespace}" not found', where=Where(object=where))
+            raise NoNamespace(f'namespace "{namespace}" does not exist', where=Where(object=where))
         if home["metadata"].get("deletionTimestamp"):
             raise Terminating("its namespace is being deleted", where=Where(object=where))
 

@@ -16,7 +16,15 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.errors import FleetError, NotReady
 from fleet.kube.adapter import KubernetesCluster
 from fleet.kube.connection import Connection, ConnectionSettings
-from fleet.kube.errors import AlreadyExists, Conflict, Gone, Invalid, NotFound, Terminating
+from fleet.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Gone,
+    Invalid,
+    NoNamespace,
+    NotFound,
+    Terminating,
+)
 from fleet.kube.port import (
     ClusterPort,
     EventType,
@@ -285,8 +293,13 @@ async def test_missing_object_and_namespace_are_not_found(place: Place) -> None:
         await place.cluster.delete(maps, place.namespace, "a")
     body = place.config_map("a")
     body["metadata"]["namespace"] = "no-such-namespace"
-    with pytest.raises(NotFound):
+    with pytest.raises(NoNamespace) as caught:
         await place.cluster.apply(maps, body)
+    assert "no-such-namespace" in str(caught.value)
+    with pytest.raises(NoNamespace):
+        await place.cluster.create(maps, body)
+    with pytest.raises(NotFound):
+        await place.cluster.get(await place.resource("Namespace"), "", "no-such-namespace")
 
 
 async def test_invalid_names_the_field_and_no_value(place: Place) -> None:
@@ -599,7 +612,7 @@ async def _events(
         selector="test=contract",
         metadata_only=metadata_only,
     )
-    async with aclosing(stream) as events:  # type: ignore[type-var]  # both are async generators
+    async with aclosing(stream) as events:
         async for event in events:
             if event.type is not EventType.BOOKMARK:
                 found.append(event)

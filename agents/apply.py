@@ -1,0 +1,259 @@
+"""Carries out the steps of a plan: server-side apply and deletion, many at once, at most so many per cluster.
+
+One request an object: the answer says what the object became, so nothing is read before or after. What a request
+taught goes to the live table at once, so that the watch's echo is no news. Results are returned, failures too; what
+follows from them is decided by `agents.reconcile`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from prometheus_client import Counter
+
+from agents.live import LiveTable
+from fleet.codec.jsontypes import JsonObject
+from fleet.errors import FleetError
+from fleet.health.assess import has_rule
+from fleet.kube.errors import Conflict, NotFound, UnknownKind
+from fleet.kube.port import ClusterPort, Discovery, Propagation, Resource
+from fleet.model.identity import ObjectRef
+from fleet.runtime.clock import Clock
+from fleet.sync.compare import keep_live
+from fleet.sync.manifest import (
+    OWNED_SELECTOR,
+    TRACKING_ID,
+    Manifest,
+    annotation,
+    group_of,
+    parse_tracking_id,
+)
+from fleet.sync.plan import Change
+
+_APPLIED = Counter("fleet_agent_applies_total", "Server-side applies by result.", ["result"])
+_DELETED = Counter("fleet_agent_deletes_total", "Deletions by result.", ["result"])
+_LIST_FROM = 3
+_REFRESH_TRIES = 20
+_REFRESH_PAUSE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of one object."""
+
+    change: Change
+    live: JsonObject | None = None
+    error: FleetError | None = None
+
+
+class Applier:
+    """Writes to one cluster."""
+
+    def __init__(
+        self, cluster: ClusterPort, table: LiveTable, clock: Clock, *, concurrency: int
+    ) -> None:
+        self._cluster = cluster
+        self._table = table
+        self._clock = clock
+        self._slots = asyncio.Semaphore(concurrency)
+
+    async def apply(
+        self, changes: Iterable[Change], *, keep_ignored: bool = False
+    ) -> list[Applied]:
+        """Apply objects in parallel; ``keep_ignored`` leaves their ignored fields as they are."""
+        return await _all(changes, lambda change: self._apply(change, keep_ignored=keep_ignored))
+
+    async def delete(
+        self, changes: Iterable[Change], target: str, propagation: Propagation
+    ) -> list[Applied]:
+        """Ask for the deletion of objects in parallel; ``live`` is what still waits for finalizers."""
+        return await _all(changes, lambda change: self._delete(change, target, propagation))
+
+    async def whole(self, refs: Iterable[ObjectRef]) -> dict[ObjectRef, JsonObject]:
+        """Read whole objects, several of a kind and namespace by one list; those not there are left out."""
+        places: dict[tuple[str, str, str], set[ObjectRef]] = {}
+        for ref in refs:
+            places.setdefault((ref.group, ref.kind, ref.namespace), set()).add(ref)
+        found: dict[ObjectRef, JsonObject] = {}
+        discovery = await self._cluster.discovery()
+        reads: list[Coroutine[None, None, None]] = []
+        for (group, kind, namespace), wanted in places.items():
+            resource = discovery.preferred(group, kind)
+            if resource is None:
+                continue
+            if len(wanted) >= _LIST_FROM and namespace:
+                reads.append(self._list_whole(resource, namespace, wanted, found))
+            else:
+                reads.extend(self._get_whole(resource, ref, found) for ref in sorted(wanted))
+        await _together(reads)
+        return found
+
+    async def _list_whole(
+        self,
+        resource: Resource,
+        namespace: str,
+        wanted: set[ObjectRef],
+        found: dict[ObjectRef, JsonObject],
+    ) -> None:
+        async with self._slots:
+            pages = self._cluster.pages(resource, namespace=namespace, selector=OWNED_SELECTOR)
+            async for page in pages:
+                for item in page.items:
+                    ref = self._table.observe(resource, item)
+                    if ref in wanted:
+                        found[ref] = item
+
+    async def _get_whole(
+        self, resource: Resource, ref: ObjectRef, found: dict[ObjectRef, JsonObject]
+    ) -> None:
+        async with self._slots:
+            try:
+                found[ref] = await self._cluster.get(resource, ref.namespace, ref.name)
+            except NotFound:
+                return
+        self._table.observe(resource, found[ref])
+
+    async def gone(self, ref: ObjectRef, uid: str) -> bool:
+        """Look whether an object is gone, or another one has taken its name."""
+        resource = (await self._cluster.discovery()).preferred(ref.group, ref.kind)
+        if resource is None:
+            return True
+        try:
+            live = await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
+        except NotFound:
+            return True
+        return bool(uid) and live["metadata"].get("uid") != uid
+
+    async def why_not_gone(self, ref: ObjectRef) -> str:
+        """Say what an object that was deleted waits for."""
+        resource = (await self._cluster.discovery()).preferred(ref.group, ref.kind)
+        if resource is None:
+            return "is gone"
+        try:
+            live = await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
+        except NotFound:
+            return "is gone"
+        names = ", ".join(live["metadata"].get("finalizers") or ())
+        return f"waits for finalizer {names}" if names else "is being deleted"
+
+    async def resource_for(self, manifest: Manifest) -> Resource:
+        """The kind as the cluster serves it in the manifest's version; a new CRD gets some seconds to appear."""
+        group, version = group_of(manifest.api_version), manifest.api_version.rpartition("/")[2]
+        for attempt in range(_REFRESH_TRIES):
+            discovery = await self._cluster.discovery(refresh=attempt > 0)
+            found = discovery.find(group, version, manifest.ref.kind)
+            if found is not None:
+                return found
+            if _is_hopeless(discovery, manifest):
+                break
+            await self._clock.sleep(_REFRESH_PAUSE)
+        raise UnknownKind(
+            f"the cluster does not serve {manifest.ref.kind} in {manifest.api_version}",
+            hint="install its CustomResourceDefinition, or depend on the application that does",
+        ).at(object=str(manifest.ref))
+
+    async def _apply(self, change: Change, *, keep_ignored: bool) -> Applied:
+        manifest = change.manifest
+        assert manifest is not None, "the planner gives every apply its manifest"
+        try:
+            resource = await self.resource_for(manifest)
+            body = manifest.body
+            if keep_ignored and manifest.ignore:
+                body = await self._with_ignored(manifest)
+            async with self._slots:
+                live = await self._send(resource, manifest, body)
+        except FleetError as error:
+            _APPLIED.labels(error.reason).inc()
+            return Applied(change, error=error)
+        _APPLIED.labels("applied").inc()
+        if manifest.tracked:
+            self._table.observe(resource, live)
+        return Applied(change, live)
+
+    async def _send(self, resource: Resource, manifest: Manifest, body: JsonObject) -> JsonObject:
+        metadata_only = not has_rule(resource.group, resource.kind)
+        try:
+            return await self._cluster.apply(
+                resource, body, force=True, metadata_only=metadata_only
+            )
+        except Conflict:
+            # Forced, so this is a race with another writer inside the server: the same request is right again.
+            return await self._cluster.apply(
+                resource, body, force=True, metadata_only=metadata_only
+            )
+        except NotFound:
+            # A kind that discovery knows answers 404 for a moment after its CRD was established.
+            await self._clock.sleep(_REFRESH_PAUSE)
+            return await self._cluster.apply(
+                resource, body, force=True, metadata_only=metadata_only
+            )
+
+    async def _with_ignored(self, manifest: Manifest) -> JsonObject:
+        live = (await self.whole([manifest.ref])).get(manifest.ref)
+        return keep_live(manifest.body, live, manifest.ignore) if live else manifest.body
+
+    async def _delete(self, change: Change, target: str, propagation: Propagation) -> Applied:
+        ref = change.ref
+        resource = (await self._cluster.discovery()).preferred(ref.group, ref.kind)
+        if resource is None:
+            return Applied(change)
+        try:
+            async with self._slots:
+                live = await self._delete_ours(resource, change, target, propagation)
+        except (NotFound, Conflict):
+            # Gone, or its UID is another's: either way ours is not there.
+            live = None
+        except FleetError as error:
+            _DELETED.labels(error.reason).inc()
+            return Applied(change, error=error)
+        _DELETED.labels("deleted").inc()
+        if live is None:
+            self._table.remove(ref)
+        else:
+            self._table.observe(resource, live)
+        return Applied(change, live)
+
+    async def _delete_ours(
+        self, resource: Resource, change: Change, target: str, propagation: Propagation
+    ) -> JsonObject | None:
+        ref = change.ref
+        uid = change.uid or await self._proven_uid(resource, ref, target)
+        if not uid:
+            return None
+        return await self._cluster.delete(
+            resource, ref.namespace, ref.name, propagation=propagation, uid=uid
+        )
+
+    async def _proven_uid(self, resource: Resource, ref: ObjectRef, target: str) -> str:
+        """The UID of an object whose own annotation says that it is this target's; empty where it is not."""
+        live = await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
+        owner = parse_tracking_id(annotation(live, TRACKING_ID))
+        return str(live["metadata"].get("uid") or "") if owner == (target, ref) else ""
+
+
+def _is_hopeless(discovery: Discovery, manifest: Manifest) -> bool:
+    """The kind is served, only not in this version: waiting for a CRD would not help."""
+    group = group_of(manifest.api_version)
+    return discovery.preferred(group, manifest.ref.kind) is not None
+
+
+async def _all(
+    changes: Iterable[Change], do: Callable[[Change], Coroutine[None, None, Applied]]
+) -> list[Applied]:
+    return await _together([do(change) for change in changes])
+
+
+T = TypeVar("T")
+
+
+async def _together(work: Iterable[Coroutine[None, None, T]]) -> list[T]:
+    """Do all of it at once; the first failure ends the rest and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(item) for item in work]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return [task.result() for task in tasks]

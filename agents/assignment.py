@@ -1,0 +1,81 @@
+"""The assignment this agent works on: its head, and the sections it names, decoded. Changed only as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from fleet.codec.canonical import Digest
+from fleet.errors import Corrupt
+from fleet.model.assignment import Head, Operation, Section
+from fleet.wire.sections import decode_section
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """A verified head with all of its sections."""
+
+    head: Head
+    sections: Mapping[str, Section] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, head: Head, blobs: Mapping[Digest, bytes]) -> Assignment:
+        """Decode the sections a head names out of their bytes; raises Corrupt where one is missing or wrong."""
+        sections = {}
+        for ref in head.sections:
+            digest = Digest(ref.digest)
+            if digest not in blobs:
+                raise Corrupt(f"section {ref.target} of the assignment is missing")
+            sections[ref.target] = decode_section(blobs[digest], digest, target=ref.target)
+        return cls(head=head, sections=sections)
+
+    @cached_property
+    def dependents(self) -> Mapping[str, tuple[str, ...]]:
+        """Targets by the target that they wait for."""
+        found: dict[str, set[str]] = {}
+        for name, section in self.sections.items():
+            for edge in section.depends_on:
+                for target in edge.targets:
+                    found.setdefault(target, set()).add(name)
+        return {target: tuple(sorted(names)) for target, names in found.items()}
+
+    def digests(self) -> Iterator[Digest]:
+        """Everything that has to be at hand to work on it."""
+        for ref in self.head.sections:
+            yield Digest(ref.digest)
+        yield from self.artifacts()
+
+    def artifacts(self) -> Iterator[Digest]:
+        """The artifacts it names."""
+        for section in self.sections.values():
+            if section.artifact:
+                yield Digest(section.artifact)
+
+    def operations_for(self, target: str) -> tuple[Operation, ...]:
+        """What is asked of a target, in the head's order."""
+        return tuple(item for item in self.head.operations if item.target == target)
+
+    def changed_since(self, before: Assignment | None) -> set[str]:
+        """Targets that have to be looked at because this assignment replaces that one."""
+        if before is None:
+            return set(self.sections)
+        names = {
+            name
+            for name in self.sections.keys() | before.sections.keys()
+            if self.sections.get(name) != before.sections.get(name)
+        }
+        known = {operation.id for operation in before.head.operations}
+        names |= {item.target for item in self.head.operations if item.id not in known}
+        if self.head.detached != before.head.detached:
+            names |= self.sections.keys()
+        return names
+
+
+def is_overdue(operation: Operation, now: datetime) -> bool:
+    """Whether an operation may not be started any more; one whose time cannot be read may."""
+    try:
+        return bool(operation.not_after) and datetime.fromisoformat(operation.not_after) < now
+    except (ValueError, TypeError):
+        return False

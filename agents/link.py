@@ -1,0 +1,387 @@
+"""The link to the hub, and the only code that talks to it: assignments in, reports out, identity kept fresh.
+
+A head counts only when it is verified, newer than anything seen before, written down as such, and all of its
+sections are at hand; then the engine gets it. Artifacts may follow. Nothing here touches the cluster, and nothing in
+the cluster waits for the hub: with the hub gone the link keeps dialling, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from random import Random
+
+import msgspec
+import structlog
+from prometheus_client import Counter, Gauge
+
+from agents import enrolment
+from agents import identity as identities
+from agents.assignment import Assignment
+from agents.board import Board
+from agents.cache import Cache
+from agents.core import POSITION
+from agents.identity import Identity
+from agents.records import Journal, Records
+from agents.reporting import Reporting
+from agents.transport import Transport
+from fleet.codec.canonical import Digest
+from fleet.errors import BadInput, Corrupt, Denied, FleetError, Transient
+from fleet.model.assignment import Head, SignedHead
+from fleet.model.report import ClusterFacts, ReportAnswer
+from fleet.pki.keys import VerifyKeys
+from fleet.runtime import log as fields
+from fleet.runtime.backoff import Backoff
+from fleet.runtime.clock import Clock
+from fleet.wire import codec, routes
+from fleet.wire.enrolment import AgentHints, FetchRequest
+from fleet.wire.errors import Unauthenticated
+from fleet.wire.frames import MAX_DIGESTS, FrameReader
+from fleet.wire.heads import Position, head_digest, keys_after, verify_head
+
+log = structlog.get_logger(__name__)
+
+_CONNECTED = Gauge("fleet_agent_hub_connected", "1 while the hub answers.")
+_EXPIRES = Gauge("fleet_agent_certificate_seconds", "Seconds until the certificate expires.")
+_REFUSED = Counter("fleet_agent_heads_refused_total", "Assignments that were refused.", ["reason"])
+_REPORTS = Counter("fleet_agent_reports_total", "Reports sent.")
+
+COALESCE = 0.05
+_FETCH_AGAIN = 2.0
+_PER_FETCH = 200
+
+
+class _Position(msgspec.Struct, frozen=True):
+    """The highest assignment ever accepted, of the cluster with this UID."""
+
+    cluster_uid: str
+    epoch: int
+    generation: int
+    digest: str
+
+
+class Link:
+    """Keeps one agent's side of the link."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        identity: Identity,
+        *,
+        fresh: Callable[[], Transport],
+        records: Records,
+        journal: Journal,
+        cache: Cache,
+        board: Board,
+        clock: Clock,
+        accept: Callable[[Assignment], None],
+        arrived: Callable[[Iterable[str]], None],
+        applied: Callable[[], Iterable[str]],
+        poll: timedelta,
+        backoff: Backoff,
+        coalesce: float = COALESCE,
+    ) -> None:
+        self.identity = identity
+        self.facts = ClusterFacts(uid=identity.cluster_uid)
+        self._transport = transport
+        self._records = records
+        self._journal = journal
+        self._cache = cache
+        self._board = board
+        self._clock = clock
+        self._accept = accept
+        self._arrived = arrived
+        self._applied = applied
+        self._fresh = fresh
+        cache.lost = self.check_artifacts
+        self._poll_seconds = min(poll.total_seconds(), routes.MAX_WAIT)
+        self._backoff = backoff
+        self._coalesce = coalesce
+        self._rng = Random()  # noqa: S311  # jitter, not a secret
+        self._hints = AgentHints()
+        self._position: Position | None = None
+        self._assignment: Assignment | None = None
+        self._etag = ""
+        self._reporting = Reporting()
+        self._news = asyncio.Event()
+        self._incomplete = asyncio.Event()
+        self._renew_now = asyncio.Event()
+        board.listen(self._status_changed)
+
+    # -- what is known without the hub --------------------------------------------------------
+
+    def restore(self, position: str | None) -> None:
+        """Take up where the last process stopped: the position, and the assignment from the cache."""
+        if position is not None:
+            self._position = _read_position(position, self.identity.cluster_uid)
+        signed = self._cache.load_head()
+        if signed is None or self._position is None:
+            return
+        try:
+            head = self._verified(signed)
+            self._assignment = Assignment.of(head, self._from_cache(head))
+        except FleetError as error:
+            log.warning("kept assignment not used", **{fields.ERROR: str(error)})
+            return
+        self._etag = head_digest(signed)
+        self._accept(self._assignment)
+        if self._missing_artifacts():
+            self._incomplete.set()
+
+    @property
+    def assignment(self) -> Assignment | None:
+        """What is worked on."""
+        return self._assignment
+
+    # -- loops --------------------------------------------------------------------------------
+
+    async def run_polls(self) -> None:
+        """Ask for assignments for ever."""
+        failures = 0
+        while True:
+            try:
+                await self._poll()
+                failures = 0
+                _CONNECTED.set(1)
+            except Unauthenticated as error:
+                failures += 1
+                _CONNECTED.set(0)
+                log.warning("the hub does not accept the certificate", error=str(error))
+                self._renew_now.set()
+            except (Denied, Corrupt) as error:
+                failures += 1
+                _REFUSED.labels(error.reason).inc()
+                log.error("assignment refused", **{fields.ERROR: str(error)})
+            except FleetError as error:
+                failures += 1
+                _CONNECTED.set(0)
+                log.info("hub not reached", **{fields.ERROR: str(error)})
+            if failures:
+                await self._clock.sleep(self._backoff.delay(failures, self._rng))
+
+    async def run_reports(self) -> None:
+        """Report what changes, together with what changes shortly after it."""
+        failures = 0
+        while True:
+            await self._news.wait()
+            await self._clock.sleep(self._coalesce)
+            self._news.clear()
+            try:
+                await self._report()
+                failures = 0
+            except FleetError as error:
+                failures += 1
+                self._news.set()
+                log.info("report not sent", **{fields.ERROR: str(error)})
+                await self._clock.sleep(self._backoff.delay(failures, self._rng))
+
+    async def run_fetches(self) -> None:
+        """Fetch artifacts that could not be had with their assignment, or that turned out to be damaged."""
+        while True:
+            await self._incomplete.wait()
+            self._incomplete.clear()
+            try:
+                await self._fetch_artifacts()
+            except FleetError as error:
+                log.info("artifacts not fetched", **{fields.ERROR: str(error)})
+            if self._missing_artifacts():
+                self._incomplete.set()
+                await self._clock.sleep(_FETCH_AGAIN)
+
+    async def run_renewals(self) -> None:
+        """Get the next certificate in good time, or by proof when it is too late for that."""
+        failures = 0
+        while True:
+            await self._until_renewal()
+            by_proof = self._renew_now.is_set()
+            self._renew_now.clear()
+            try:
+                await self._renew(by_proof=by_proof)
+                failures = 0
+            except FleetError as error:
+                failures += 1
+                level = log.error if isinstance(error, Denied) else log.warning
+                level("certificate not renewed", **{fields.ERROR: str(error)})
+                await self._clock.sleep(self._backoff.delay(failures, self._rng))
+
+    def check_artifacts(self) -> None:
+        """Somebody missed an artifact: have it fetched."""
+        if self._missing_artifacts():
+            self._incomplete.set()
+
+    def facts_changed(self, facts: ClusterFacts) -> None:
+        """The cluster shows something else than before."""
+        if facts != self.facts:
+            self.facts = facts
+            self._news.set()
+
+    # -- assignments --------------------------------------------------------------------------
+
+    async def _poll(self) -> None:
+        reply = await self._transport.get(
+            routes.ASSIGNMENT, etag=self._etag, wait=self._poll_seconds
+        )
+        if reply.status != 200:
+            return
+        signed = codec.decode(reply.body, SignedHead)
+        head = self._verified(signed)
+        assignment = await self._complete(head)
+        await self._persist(head, signed)
+        self._assignment, self._etag = assignment, reply.etag or head_digest(signed)
+        if self._missing_artifacts():
+            await self._try_artifacts()
+        self._accept(assignment)
+        self._news.set()
+        # Artifacts that live objects came from are needed to heal while a newer one waits.
+        applied = {Digest(digest) for digest in self._applied()}
+        await self._cache.keep_only({*assignment.digests(), *applied})
+
+    def _verified(self, signed: SignedHead) -> Head:
+        me = self.identity
+        return verify_head(
+            signed,
+            VerifyKeys.of(me.signing_keys),
+            hub=me.hub,
+            cluster=me.cluster,
+            cluster_uid=me.cluster_uid,
+            last=self._position,
+        )
+
+    async def _complete(self, head: Head) -> Assignment:
+        """Fetch the sections that are not here yet."""
+        blobs = self._from_cache(head)
+        missing = [Digest(ref.digest) for ref in head.sections if Digest(ref.digest) not in blobs]
+        blobs.update(await self._fetch(missing))
+        return Assignment.of(head, blobs)
+
+    async def _persist(self, head: Head, signed: SignedHead) -> None:
+        """Write down the position before anything is applied, and what the hub says about its keys."""
+        position = (head.epoch, head.generation, head_digest(signed))
+        if position != self._position:
+            record = _Position(self.identity.cluster_uid, *position)
+            await self._journal.write({POSITION: msgspec.json.encode(record).decode()})
+            self._position = position
+        keys = keys_after(head, VerifyKeys.of(self.identity.signing_keys)).texts()
+        if set(keys) != set(self.identity.signing_keys):
+            log.info("signing keys replaced", **{fields.COUNT: len(keys)})
+            await self._save(msgspec.structs.replace(self.identity, signing_keys=keys))
+        await self._cache.save_head(signed)
+
+    def _from_cache(self, head: Head) -> dict[Digest, bytes]:
+        found = (
+            (Digest(ref.digest), self._cache.read(Digest(ref.digest))) for ref in head.sections
+        )
+        return {digest: data for digest, data in found if data is not None}
+
+    def _missing_artifacts(self) -> list[Digest]:
+        if self._assignment is None:
+            return []
+        return sorted({d for d in self._assignment.artifacts() if not self._cache.has(d)})
+
+    async def _try_artifacts(self) -> None:
+        try:
+            await self._fetch_artifacts()
+        except FleetError as error:
+            log.info("artifacts not fetched", **{fields.ERROR: str(error)})
+        if self._missing_artifacts():
+            self._incomplete.set()
+
+    async def _fetch_artifacts(self) -> None:
+        found = await self._fetch(self._missing_artifacts())
+        if self._assignment is not None and found:
+            self._arrived(
+                name
+                for name, section in self._assignment.sections.items()
+                if section.artifact in found
+            )
+
+    async def _fetch(self, digests: list[Digest]) -> dict[Digest, bytes]:
+        """Fetch content in batches; what the hub does not have for us is left out."""
+        found: dict[Digest, bytes] = {}
+        asked = list(dict.fromkeys(digests))
+        while asked:
+            batch, asked = asked[: min(_PER_FETCH, MAX_DIGESTS)], asked[_PER_FETCH:]
+            reply = await self._transport.post(
+                routes.FETCH, FetchRequest(digests=tuple(batch)), limit=codec.BLOB_LIMIT
+            )
+            frames = list(FrameReader().feed(reply.body))
+            if not frames:
+                raise Transient("the hub answered a request for content with nothing")
+            for frame in frames:
+                if frame.data is not None:
+                    found[frame.digest] = frame.data
+                    await self._cache.add(frame.digest, frame.data)
+            answered = {frame.digest for frame in frames}
+            # The hub may stop early to keep an answer small.
+            asked = [digest for digest in batch if digest not in answered] + asked
+        return found
+
+    # -- reports ------------------------------------------------------------------------------
+
+    def _status_changed(self, target: str) -> None:
+        self._reporting.changed(target)
+        self._news.set()
+
+    async def _report(self) -> None:
+        head = self._assignment.head if self._assignment else None
+        report = self._reporting.next(self._board.statuses, self.facts, head)
+        if report is None:
+            return
+        reply = await self._transport.post(routes.REPORT, report)
+        answer = codec.decode(reply.body, ReportAnswer)
+        self._reporting.accepted(send_all=answer.send_all)
+        _REPORTS.inc()
+        if answer.send_all:
+            self._news.set()
+
+    # -- identity -----------------------------------------------------------------------------
+
+    async def _until_renewal(self) -> None:
+        due = self.identity.renew_at(self._rng, fraction=self._hints.renew_after)
+        while not self._renew_now.is_set():
+            now = self._clock.now()
+            if self.identity.not_after is not None:
+                _EXPIRES.set((self.identity.not_after - now).total_seconds())
+            left = (due - now).total_seconds()
+            if left <= 0:
+                return
+            # In short steps, for wall time may jump.
+            timer = asyncio.ensure_future(self._clock.sleep(min(left, 30.0)))
+            asked = asyncio.ensure_future(self._renew_now.wait())
+            try:
+                await asyncio.wait({timer, asked}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                timer.cancel()
+                asked.cancel()
+
+    async def _renew(self, *, by_proof: bool) -> None:
+        by_proof = by_proof or self.identity.is_expired(self._clock.now())
+        # The polls must not lose the certificate that they show while another is asked for without it.
+        transport = self._fresh() if by_proof else self._transport
+        try:
+            renewed, self._hints = await enrolment.renew(
+                transport, self.identity, save=self._save, by_proof=by_proof
+            )
+        finally:
+            if by_proof:
+                await transport.close()
+        await self._transport.use(renewed)
+        self._renew_now.clear()
+
+    async def _save(self, identity: Identity) -> None:
+        await self._records.save_identity(identities.encode(identity))
+        self.identity = identity
+
+
+def _read_position(text: str, cluster_uid: str) -> Position | None:
+    try:
+        record = msgspec.json.decode(text, type=_Position)
+    except msgspec.MsgspecError as error:
+        raise BadInput(
+            "the record of the last assignment cannot be read",
+            hint="remove the agent's state and join again",
+        ) from error
+    if record.cluster_uid != cluster_uid:
+        return None
+    return record.epoch, record.generation, Digest(record.digest)

@@ -1,0 +1,159 @@
+"""What is known of the objects in the cluster: for each a hash of our fields, its health and its version, no more.
+
+Watches and the answers to our own applies feed the table; it tells whose objects really changed, so that an echo of
+our own write, or a status update that changes no health, wakes nobody. Whole objects are kept only where a
+``ready-when`` will ask for them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from fleet.codec.jsontypes import JsonObject
+from fleet.health.assess import assess
+from fleet.health.result import HealthResult
+from fleet.kube.port import Resource
+from fleet.model.identity import ObjectRef
+from fleet.sync.drift import LiveObject, live_object
+from fleet.sync.manifest import parse_tracking_id
+
+KindKey = tuple[str, str]
+"""Group and kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One object as it was seen last."""
+
+    live: LiveObject
+    health: HealthResult | None
+    version: int
+    body: JsonObject | None = None
+
+    @property
+    def app(self) -> str:
+        """The application that its tracking annotation names."""
+        owner = parse_tracking_id(self.live.tracking)
+        return owner[0] if owner else ""
+
+
+class LiveTable:
+    """Objects with our label, by name."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[str], None]] = []
+        self._seen: dict[KindKey, dict[ObjectRef, Seen]] = {}
+        self._kept: frozenset[str] = frozenset()
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Be told the application whose objects changed."""
+        self._listeners.append(listener)
+
+    def keep_bodies_of(self, apps: Iterable[str]) -> None:
+        """Keep whole objects of these applications from now on, and of no others."""
+        self._kept = frozenset(apps)
+        for seen in self._seen.values():
+            for ref, item in seen.items():
+                if item.body is not None and item.app not in self._kept:
+                    seen[ref] = replace(item, body=None)
+
+    def observe(self, resource: Resource, obj: JsonObject) -> ObjectRef:
+        """Take in an object (whole or its metadata) as a list, a watch or an apply showed it."""
+        ref = ref_of(resource, obj)
+        known = self._seen.setdefault(_key(ref), {})
+        before = known.get(ref)
+        version = version_of(obj)
+        if before is not None and version and version < before.version:
+            return ref
+        seen = self._reduced(obj, version)
+        known[ref] = seen
+        if before is None or before.live != seen.live or before.health != seen.health:
+            self._notify(before, seen)
+        elif before.body != seen.body and seen.body is not None:
+            self._tell(seen.app)
+        return ref
+
+    def remove(self, ref: ObjectRef, version: int = 0) -> None:
+        """Take in that an object is gone, or does not carry our label any more."""
+        known = self._seen.get(_key(ref), {})
+        before = known.get(ref)
+        if before is None or (version and version < before.version):
+            return
+        del known[ref]
+        self._notify(before, None)
+
+    def settle(self, kind: KindKey, listed: set[ObjectRef], version: int, namespace: str) -> None:
+        """A list was taken in up to ``version``: what it did not name is gone."""
+        for ref, item in list(self._seen.get(kind, {}).items()):
+            if ref not in listed and namespace in ("", ref.namespace) and item.version <= version:
+                self.remove(ref)
+
+    def forget(self, kind: KindKey) -> None:
+        """The cluster serves the kind no more."""
+        for ref in list(self._seen.get(kind, {})):
+            self.remove(ref)
+
+    def get(self, ref: ObjectRef) -> Seen | None:
+        """What is known of one object."""
+        return self._seen.get(_key(ref), {}).get(ref)
+
+    def index(self, refs: Iterable[ObjectRef]) -> dict[ObjectRef, LiveObject]:
+        """Those of the objects that are there, as the planner wants them."""
+        found = ((ref, self.get(ref)) for ref in refs)
+        return {ref: seen.live for ref, seen in found if seen is not None}
+
+    def health(self, refs: Iterable[ObjectRef]) -> Mapping[ObjectRef, HealthResult | None]:
+        """Health of those that are there; None for kinds without a rule."""
+        found = ((ref, self.get(ref)) for ref in refs)
+        return {ref: seen.health for ref, seen in found if seen is not None}
+
+    def bodies(self, refs: Iterable[ObjectRef]) -> list[JsonObject]:
+        """Whole objects of those that are there and kept."""
+        found = (self.get(ref) for ref in refs)
+        return [seen.body for seen in found if seen is not None and seen.body is not None]
+
+    def __len__(self) -> int:
+        return sum(len(seen) for seen in self._seen.values())
+
+    def _reduced(self, obj: JsonObject, version: int) -> Seen:
+        live = live_object(obj)
+        live = replace(live, fields=sys.intern(live.fields))
+        seen = Seen(live, assess(obj), version)
+        if self._kept and seen.app in self._kept:
+            return replace(seen, body=_without_managers(obj))
+        return seen
+
+    def _notify(self, before: Seen | None, after: Seen | None) -> None:
+        for app in {seen.app for seen in (before, after) if seen is not None}:
+            if app:
+                self._tell(app)
+
+    def _tell(self, app: str) -> None:
+        for listener in self._listeners:
+            listener(app)
+
+
+def ref_of(resource: Resource, obj: JsonObject) -> ObjectRef:
+    """Name an object, whatever version it is shown in."""
+    metadata = obj["metadata"]
+    namespace = str(metadata.get("namespace") or "") if resource.namespaced else ""
+    return ObjectRef(
+        resource.group, sys.intern(resource.kind), sys.intern(namespace), str(metadata["name"])
+    )
+
+
+def version_of(obj: JsonObject) -> int:
+    """An object's resource version as the number that it is on every API server backed by etcd; else 0."""
+    text = str((obj.get("metadata") or {}).get("resourceVersion") or "")
+    return int(text) if text.isdigit() else 0
+
+
+def _key(ref: ObjectRef) -> KindKey:
+    return ref.group, ref.kind
+
+
+def _without_managers(obj: JsonObject) -> JsonObject:
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return {**obj, "metadata": metadata}

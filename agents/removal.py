@@ -1,0 +1,109 @@
+"""Takes leave of a target whose section is absent from a verified head: by the policy in its inventory, dependents
+first. A detached cluster takes leave of nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agents.assignment import Assignment
+from agents.board import Board
+from agents.desired import DesiredStates
+from agents.inventory import Inventories
+from agents.live import LiveTable
+from agents.observe import Observer
+from agents.steps import Manner, Progress, Steps
+from fleet.errors import FleetError
+from fleet.health.assess import has_rule
+from fleet.kube.port import ClusterPort, Propagation
+from fleet.model.identity import ObjectRef
+from fleet.model.report import Phase, TargetStatus
+from fleet.runtime.reconciler import Done, Outcome, RequeueAfter
+from fleet.sync.desired import Desired
+from fleet.sync.gate import removal_waits_for
+from fleet.sync.inventory import Inventory
+from fleet.sync.plan import Plan, plan_removal
+
+_LOOK_AGAIN = 30.0
+
+
+@dataclass(kw_only=True)
+class Removal:
+    """Ends targets that have left the assignment."""
+
+    cluster: ClusterPort
+    table: LiveTable
+    observer: Observer
+    inventories: Inventories
+    states: DesiredStates
+    board: Board
+    steps: Steps
+
+    async def leave(self, target: str, assignment: Assignment) -> Outcome:
+        """Delete what may be deleted; when nothing is left, forget the target."""
+        inventory = self.inventories.get(target)
+        if assignment.head.detached:
+            return Done()
+        if inventory is None:
+            self.board.remove(target)
+            return Done()
+        waiting = removal_waits_for(target, self.inventories.leaving(assignment.sections))
+        if waiting:
+            self._show(inventory, f"waits for {', '.join(waiting)} to be deleted first")
+            return RequeueAfter(_LOOK_AGAIN)
+        progress = Progress(inventory=inventory)
+        try:
+            found = await self._plan(target, inventory, assignment)
+            if found.forget:
+                progress.inventory = progress.inventory.without(found.forget)
+            self._show(inventory, found.refused or "its application left this cluster")
+            if not found.refused:
+                await self.steps.carry_out(
+                    found.steps, Desired(target=target, artifact=""), progress, _manner(inventory)
+                )
+        except FleetError as error:
+            self._show(progress.inventory, str(error), error)
+            raise
+        return await self._end(target, progress, found)
+
+    async def _plan(self, target: str, inventory: Inventory, assignment: Assignment) -> Plan:
+        discovery = await self.cluster.discovery()
+        kinds = {(ref.group, ref.kind) for ref in inventory.entries}
+        served = (discovery.preferred(*kind) for kind in sorted(kinds))
+        await self.observer.ensure(
+            (item for item in served if item is not None), lambda kind: has_rule(*kind)
+        )
+        claimed: Mapping[ObjectRef, str] = {}
+        if inventory.deletion != "orphan":
+            claimed = self.states.claims(assignment, discovery, target)
+        return plan_removal(inventory, self.table.index(inventory.entries), claimed=claimed)
+
+    async def _end(self, target: str, progress: Progress, found: Plan) -> Outcome:
+        error = progress.error()
+        if error is not None:
+            self._show(progress.inventory, str(error), error)
+            raise error
+        if progress.is_waiting:
+            self._show(progress.inventory, progress.message)
+            return RequeueAfter(progress.look_again)
+        await self.inventories.drop(target)
+        self.board.remove(target)
+        return Done()
+
+    def _show(self, inventory: Inventory, message: str, error: FleetError | None = None) -> None:
+        self.board.put(
+            TargetStatus(
+                target=inventory.target,
+                phase=Phase.DELETING,
+                applied=inventory.applied,
+                message=message,
+                reason=error.reason if error else "",
+                objects=len(inventory.entries),
+            )
+        )
+
+
+def _manner(inventory: Inventory) -> Manner:
+    is_background = inventory.deletion == "background"
+    return Manner(propagation=Propagation.BACKGROUND if is_background else Propagation.FOREGROUND)
