@@ -59,7 +59,7 @@ class RepoBuilder:
     @property
     def url(self) -> str:
         """The file:// URL."""
-        return f"file://{self.path.resolve()}"
+        return self.path.resolve().as_uri()
 
     def commit(
         self,
@@ -96,6 +96,12 @@ class RepoBuilder:
     def head(self, branch: str = "") -> str:
         """The commit id of a branch, or an empty text."""
         return self._resolve(f"refs/heads/{branch or self._branch}")
+
+    def read(self, path: str, at: str = "") -> bytes:
+        """Return a file at a commit (default: the head of the main branch)."""
+        return self._git("cat-file", "blob", f"{at or self.head()}:{path}").encode(
+            "utf-8", "surrogateescape"
+        )
 
     def branch(self, name: str, at: str = "") -> None:
         """Create a branch, or move it, to a commit (default: the head of the main branch)."""

@@ -205,9 +205,11 @@ async def test_a_helper_dies_with_a_git_process_that_was_killed(
         processes = {pid: _words(pid) for pid in _git_children()}
         (leader,) = (pid for pid, words in processes.items() if words[1:2] == [b"fetch"])
         assert len(processes) >= 2, "git has a helper"
+        began = time.monotonic()
         os.kill(int(leader), signal.SIGKILL)
         with pytest.raises(Transient, match="cannot be reached"):
             await fetching
+        assert time.monotonic() - began < 10, "not only at the deadline"
         assert _left_behind() == []
         server.failure = Failure.NONE
         assert await mirrors.fetch(server.url("fleet.git")) is True

@@ -213,6 +213,16 @@ async def test_a_default_branch_that_was_deleted_is_unknown(
     assert await mirrors.resolve(repo.url, "other") == head
 
 
+async def test_a_working_copy_in_a_folder_with_an_odd_name_is_mirrored(
+    tmp_path: Path, open_mirrors: Open
+) -> None:
+    folder = tmp_path / "it's 100% ö, a+b"
+    head = RepoBuilder(folder / ".git").commit({"a": "b"})
+    mirrors = open_mirrors()
+    assert await mirrors.resolve(folder.as_uri(), "main") == head
+    assert (await mirrors.tree(folder.as_uri(), head)).entries[0].path == "a"
+
+
 async def test_a_repository_with_sha256_ids_is_mirrored(tmp_path: Path, open_mirrors: Open) -> None:
     repo = RepoBuilder(tmp_path / "served" / "new.git", object_format="sha256")
     head = repo.commit({"a.yaml": "a: 1\n"})
