@@ -39,10 +39,11 @@ UNKNOWN = digest_bytes(b"unknown")
 
 
 class ShiftedClock:
-    """The machine's clock, and a wall clock that a test may put forward; sleeps are real."""
+    """The machine's clock, with a wall clock that a test may move; long sleeps end when the test says so."""
 
     def __init__(self) -> None:
         self.shift = timedelta()
+        self.long_sleeps_end = asyncio.Event()
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.shift
@@ -51,7 +52,11 @@ class ShiftedClock:
         return asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        if seconds < 10:
+            await asyncio.sleep(seconds)
+            return
+        await self.long_sleeps_end.wait()
+        self.long_sleeps_end.clear()
 
 
 class Content:
@@ -602,6 +607,94 @@ async def test_an_expired_agent_comes_back_by_proof(fleet: Fleet) -> None:
     assert identity is not None
     [_, issued] = identity.certificates
     assert issued.pem == renewed.certificate
+
+
+async def test_a_certificate_that_expired_for_tls_too_is_left_out_and_proven(fleet: Fleet) -> None:
+    fleet.clock.shift = -timedelta(days=2)
+    agent = await fleet.join(A)
+    fleet.clock.shift = timedelta()
+    with pytest.raises((aiohttp.ClientError, ssl.SSLError)):
+        await agent.session().get(routes.ASSIGNMENT)
+
+    made = enrol.new_key()
+    session = agent.session(certificate=False)
+    async with session.get(routes.NONCE) as answer:
+        nonce = codec.decode(await answer.read(), NonceAnswer).nonce
+    request = RenewRequest(
+        csr=made.csr_pem,
+        old_certificate=agent.joined.certificate,
+        nonce=nonce,
+        signature=enrol.prove(agent.key, made.csr_pem, nonce),
+    )
+    async with session.post(routes.RENEW, data=codec.encode(request)) as answer:
+        renewed = codec.decode(await answer.read(), RenewAnswer)
+    async with agent.renewed(renewed, made.key_pem).session().get(routes.ASSIGNMENT) as answer:
+        assert answer.status == 200
+
+
+async def test_the_listeners_certificate_changes_while_it_runs(fleet: Fleet) -> None:
+    async def shown() -> bytes:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is of the future
+        _, writer = await asyncio.open_connection("127.0.0.1", fleet.gateway.port, ssl=context)
+        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        await writer.wait_closed()
+        return bytes(certificate)
+
+    before = await shown()
+    assert await shown() == before
+    fleet.clock.shift = timedelta(days=25)
+    fleet.clock.long_sleeps_end.set()
+    for _ in range(200):
+        if await shown() != before:
+            return
+    pytest.fail("still the old certificate")
+
+
+# slow and silent peers
+
+
+async def test_a_peer_that_never_shakes_hands_holds_up_nobody(fleet: Fleet) -> None:
+    silent = [await asyncio.open_connection("127.0.0.1", fleet.gateway.port) for _ in range(50)]
+    async with fleet.agents[A].session().get(routes.ASSIGNMENT) as answer:
+        assert answer.status == 200
+    for _, writer in silent:
+        writer.close()
+
+
+async def test_a_body_that_drips_is_cut_off(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.httpio.BODY_SECONDS", 0.05)
+
+    async def dripping() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        async with fleet.agents[A].session().post(routes.REPORT, data=dripping()) as answer:
+            assert answer.status == 408
+
+
+async def test_headers_that_never_end_are_cut_off(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fleet.gateway.stop()
+    monkeypatch.setattr("hub.gateway._KEEPALIVE_SECONDS", 0.1)
+    gateway = Gateway(
+        fleet.authority,
+        fleet.content,
+        fleet.inbox,
+        GatewaySettings(listen="127.0.0.1:0"),
+        fleet.clock,
+    )
+    await gateway.start()
+    context = fleet.agents[A].context()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, ssl=context)
+    writer.write(b"GET /v1/assignment HTTP/1.1\r\nX-Slow: ")
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+    await gateway.stop()
 
 
 async def test_nobody_renews_without_certificate_or_proof(fleet: Fleet) -> None:
