@@ -86,11 +86,8 @@ def _covers_list(wanted: list[JsonValue], found: list[JsonValue], path: tuple[st
         return set(map(str, wanted)) <= set(map(str, found))
     keys = _merge_key([*wanted, *found])
     if keys:
-        by_key = {tuple(str(item.get(key)) for key in keys): item for item in found}
-        return all(
-            _covers(item, by_key.get(tuple(str(item.get(key)) for key in keys)), path)
-            for item in wanted
-        )
+        by_key = {_member_name(item, keys): item for item in found}
+        return all(_covers(item, by_key.get(_member_name(item, keys)), path) for item in wanted)
     return len(wanted) == len(found) and all(
         _covers(one, other, path) for one, other in zip(wanted, found, strict=True)
     )
@@ -104,6 +101,11 @@ def _merge_key(items: Sequence[JsonValue]) -> tuple[str, ...]:
         if all(keys[0] in item for item in items):
             return keys
     return ()
+
+
+def _member_name(item: JsonObject, keys: tuple[str, ...]) -> tuple[str, ...]:
+    # The one merge key with a default: a port without a protocol is a TCP port.
+    return tuple(str(item.get(key, "TCP" if key == "protocol" else None)) for key in keys)
 
 
 def _is_empty(value: JsonValue) -> bool:

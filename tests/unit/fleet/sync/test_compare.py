@@ -55,6 +55,16 @@ from fleet.sync.compare import keep_live, matches, strip
         ("{kind: Secret, stringData: {a: b}}", "{kind: Secret, data: {a: Yg==}}", True),
         ("{kind: Secret, stringData: {a: b}}", "{kind: Secret, data: {a: Yw==}}", False),
         ("{spec: {a: 1.0}}", "{spec: {a: 1}}", True),
+        (
+            "{s: {ports: [{containerPort: 80}]}}",
+            "{s: {ports: [{containerPort: 80, protocol: TCP}]}}",
+            True,
+        ),
+        (
+            "{s: {ports: [{containerPort: 80}]}}",
+            "{s: {ports: [{containerPort: 80, protocol: UDP}]}}",
+            False,
+        ),
     ],
 )
 def test_matches(desired: str, live: str, expected: bool) -> None:
