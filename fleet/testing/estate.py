@@ -215,9 +215,11 @@ class Estate:
         def is_ready() -> bool:
             if not self.hub.is_running:
                 raise NotReady(f"the hub ended: {self.hub.tail()}")
-            with contextlib.suppress(OSError):
-                with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                    return bool(answer.status == 200)
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer,
+            ):
+                return bool(answer.status == 200)
             return False
 
         wait_until(is_ready, timeout=timeout, what="the hub's readiness", poll=0.05)
