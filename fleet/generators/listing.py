@@ -83,9 +83,8 @@ def follow(path: str, listing: Listing, contents: Mapping[str, bytes]) -> TreeEn
         if target is None:
             return link.object
         text = target.decode("utf-8", "replace")
+        # A path out of the repository ("../x", "/etc/x") is in no listing, so it leads nowhere.
         path = posixpath.normpath(posixpath.join(posixpath.dirname(link.path), text, rest))
-        if text.startswith("/") or path == ".." or path.startswith("../"):
-            return None
     return None
 
 
