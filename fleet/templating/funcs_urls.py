@@ -82,7 +82,7 @@ def _host(text: str) -> str:
             raise GoError("missing ']' in host")
         port = text[end + 1 :]
     else:
-        port = text[text.rfind(":") :] if ":" in text else ""
+        port = text[text.find(":") :] if ":" in text else ""
     if not _PORT.fullmatch(port):
         raise GoError(f'invalid port "{port}" after host')
     foreign = next((c for c in text if c.isascii() and c not in _IN_HOST and c != "%"), None)

@@ -20,10 +20,10 @@ from fleet.templating.funcs_lists import LISTS
 from fleet.templating.funcs_math import MATH
 from fleet.templating.funcs_random import RANDOM
 from fleet.templating.funcs_regex import REGEX
+from fleet.templating.funcs_semver import SEMVER
 from fleet.templating.funcs_strings import STRINGS
 from fleet.templating.funcs_urls import URLS
 from fleet.templating.functions import Function
-from fleet.templating.semver import SEMVER
 
 _TABLES = (
     BUILTIN,
