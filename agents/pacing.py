@@ -26,6 +26,7 @@ class _Pace:
     count: int
     last: float
     due: float
+    error: FleetError | None = None
 
 
 class Pacer:
@@ -43,6 +44,11 @@ class Pacer:
             return 0.0
         return max(0.0, pace.due - self._clock.monotonic())
 
+    def error(self, ref: ObjectRef) -> FleetError | None:
+        """Why an object that has to wait could not be written; None where it is only healed too often."""
+        pace = self._paces.get(ref)
+        return pace.error if pace is not None else None
+
     def healed(self, ref: ObjectRef, digest: str) -> None:
         """Note that an object was put back; the first time costs no waiting next time."""
         self._note(ref, digest, shortest=0.0)
@@ -55,6 +61,7 @@ class Pacer:
             self._note(ref, digest, exactly=max(error.retry_after or 0.0, _SOON))
         else:
             self._note(ref, digest, shortest=_FIRST)
+        self._paces[ref].error = error
 
     def clear(self, refs: Iterable[ObjectRef]) -> None:
         """Forget: somebody asked for a sync, or the objects are gone."""
@@ -77,4 +84,4 @@ class Pacer:
         if delay is None:
             repeated = pace.count - (0 if shortest else 1)
             delay = min(_LONGEST, _FIRST * 2.0 ** min(repeated - 1, 12)) if repeated > 0 else 0.0
-        pace.last, pace.due = now, now + delay
+        pace.last, pace.due, pace.error = now, now + delay, None

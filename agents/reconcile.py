@@ -265,8 +265,7 @@ class TargetSync:
         discovery: Discovery,
     ) -> None:
         progress = run.progress
-        steps, due = self.steps.paced(found)
-        progress.look_again = min(progress.look_again, due)
+        steps = self.steps.paced(found, progress)
         if not steps:
             return
         if any(step.verb is Verb.APPLY for step in steps):

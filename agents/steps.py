@@ -73,20 +73,24 @@ class Steps:
         self._table = table
         self._pacer = pacer
 
-    def paced(self, plan: Plan) -> tuple[tuple[Step, ...], float]:
-        """Leave out what may not be written again yet; returns also when the first of it may."""
+    def paced(self, plan: Plan, progress: Progress) -> tuple[Step, ...]:
+        """Leave out what may not be written again yet, and what comes after an object that cannot be written."""
         steps: list[Step] = []
-        soonest = float("inf")
+        failed_wave: int | None = None
         for step in plan.steps:
+            if failed_wave is not None and (
+                step.wave != failed_wave or step.verb is not Verb.APPLY
+            ):
+                break
             if step.verb is not Verb.APPLY:
                 steps.append(step)
                 continue
-            waits = [(change, self._wait_of(change)) for change in step.changes]
-            ready = tuple(change for change, wait in waits if wait <= 0)
-            soonest = min([soonest, *(wait for _, wait in waits if wait > 0)])
+            ready = tuple(change for change in step.changes if self._is_due(change, progress))
             if ready:
                 steps.append(Step(verb=step.verb, wave=step.wave, changes=ready))
-        return tuple(steps), soonest
+            if progress.errors:
+                failed_wave = step.wave
+        return tuple(steps)
 
     async def carry_out(
         self, steps: Iterable[Step], desired: Desired, progress: Progress, manner: Manner
@@ -111,9 +115,15 @@ class Steps:
             if progress.is_waiting:
                 return
 
-    def _wait_of(self, change: Change) -> float:
-        digest = change.manifest.digest if change.manifest else ""
-        return self._pacer.wait(change.ref, digest)
+    def _is_due(self, change: Change, progress: Progress) -> bool:
+        wait = self._pacer.wait(change.ref, change.manifest.digest if change.manifest else "")
+        if wait <= 0:
+            return True
+        progress.look_again = min(progress.look_again, wait)
+        error = self._pacer.error(change.ref)
+        if error is not None:
+            progress.errors.append(error)
+        return False
 
     async def _apply(self, step: Step, progress: Progress, manner: Manner) -> None:
         results = await self._applier.apply(step.changes, keep_ignored=manner.keep_ignored)
