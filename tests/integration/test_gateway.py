@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from prometheus_client import REGISTRY
 
 from fleet.codec.canonical import Digest, digest_bytes
 from fleet.model.assignment import Head, SectionRef, SignedHead
@@ -803,6 +804,23 @@ async def test_a_process_that_is_gone_makes_room_at_once(fleet: Fleet) -> None:
             statuses.append(answer.status)
 
     assert statuses[-1] == 200
+
+
+async def test_a_poll_whose_agent_hung_up_is_held_no_longer(fleet: Fleet) -> None:
+    def held() -> float:
+        return REGISTRY.get_sample_value("fleet_hub_parked_polls") or 0.0
+
+    before = held()
+    polling = await park(fleet, A)
+    assert held() == before + 1
+    polling.cancel()
+    for session in fleet.sessions:
+        await session.close()
+    for _ in range(200):
+        if held() == before:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("still held")
 
 
 async def test_stopping_answers_what_is_parked(fleet: Fleet) -> None:

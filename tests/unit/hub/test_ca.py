@@ -129,17 +129,20 @@ async def test_the_same_token_and_key_give_the_same_certificate_again(world: Wor
     assert await world.authority.join(token, enrol.csr_for(key.key_pem), "uid") == first
 
 
-async def test_of_a_hundred_uses_at_once_one_gets_a_certificate(world: World) -> None:
-    token = await world.authority.create_cluster_token(A)
+async def test_of_a_hundred_uses_at_once_one_gets_a_certificate(tmp_path: Path) -> None:
+    store = await SqlStore.open(f"sqlite:///{tmp_path}/hub.db")  # a disk gives way to other tasks
+    authority = await Authority.open(tmp_path, store, SETTINGS, FakeClock())
+    token = await authority.create_cluster_token(A)
     outcomes = await asyncio.gather(
-        *(world.authority.join(token, enrol.new_key().csr_pem, "uid") for _ in range(100)),
+        *(authority.join(token, enrol.new_key().csr_pem, "uid") for _ in range(100)),
         return_exceptions=True,
     )
 
     assert sum(isinstance(outcome, JoinAnswer) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, Denied) for outcome in outcomes) == 99
-    data = (await world.store.load(Kind.TOKENS))[token.id]
+    data = (await store.load(Kind.TOKENS))[token.id]
     assert msgspec.json.decode(data)["refused"] == 99
+    await store.close()
 
 
 async def test_a_used_token_is_refused_to_another_key_and_another_control_plane(
