@@ -5,7 +5,7 @@ first. A detached cluster takes leave of nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.assignment import Assignment
 from agents.board import Board
@@ -48,6 +48,8 @@ class Removal:
         if inventory is None:
             self.board.remove(target)
             return Done()
+        if target in assignment.head.released:
+            inventory = replace(inventory, deletion="orphan")
         waiting = removal_waits_for(target, self.inventories.leaving(assignment.sections))
         if waiting:
             self._show(inventory, f"waits for {', '.join(waiting)} to be deleted first")

@@ -174,6 +174,7 @@ async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> H
     stack.push_async_callback(store.close)
     artifacts = FileArtifactStore(settings.state / "artifacts")
     mirrors = Mirrors(_git_settings(settings))
+    stack.push_async_callback(mirrors.close)
     charts = ChartRepositories(_chart_settings(settings))
     stack.push_async_callback(charts.close)
     renderer = Renderer(

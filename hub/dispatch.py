@@ -284,13 +284,32 @@ class Dispatcher:
     ) -> bool:
         old = {name: item.section for name, item in record.targets.items()}
         new = {name: item.section for name, (item, _) in draft.items()}
-        head = msgspec.json.decode(payload_of(record.signed), type=Head)
+        head = _head(record)
         return (
             old != new
             or record.detached != self._is_detached(cluster)
             or head.operations != self.operations.open_for(cluster)
+            or head.released != self._released(cluster, head.released, record.targets, draft)
             or head.cluster_uid != uid
             or record.epoch != self.epoch
+        )
+
+    def _released(
+        self,
+        cluster: ClusterName,
+        before: tuple[str, ...],
+        old: Mapping[str, object],
+        draft: Mapping[str, object],
+    ) -> tuple[str, ...]:
+        """Name what moved to another cluster, until the agent reports that it let go of it."""
+        elsewhere = {id_.app for id_ in self.state.desired.targets if id_.cluster != cluster}
+        known = self.state.statuses.get(cluster, {})
+        return tuple(
+            sorted(
+                name
+                for name in {*before, *old}
+                if name not in draft and name in elsewhere and name in known
+            )
         )
 
     def _is_detached(self, cluster: ClusterName) -> bool:
@@ -304,6 +323,7 @@ class Dispatcher:
         draft: Mapping[str, tuple[_TargetRecord, bytes]],
     ) -> None:
         targets = {name: item for name, (item, _) in sorted(draft.items())}
+        before = _head(record) if record else NO_HEAD
         generation = 1 if record is None or record.epoch != self.epoch else record.generation + 1
         head = Head(
             hub=self.hub_id,
@@ -315,18 +335,21 @@ class Dispatcher:
                 SectionRef(target=name, digest=item.section) for name, item in targets.items()
             ),
             operations=self.operations.open_for(cluster),
+            released=self._released(
+                cluster, before.released, record.targets if record else {}, draft
+            ),
             detached=self._is_detached(cluster),
         )
         named = tuple(
             sorted({d for item in targets.values() for d in (item.section, item.artifact) if d})
         )
-        before = record.readable if record else ()
+        earlier = record.readable if record else ()
         new = _Record(
             epoch=self.epoch,
             generation=generation,
             signed=sign_head(head, self.keys()),
             targets=targets,
-            readable=(named, *before)[: 1 + KEPT_GENERATIONS],
+            readable=(named, *earlier)[: 1 + KEPT_GENERATIONS],
             detached=head.detached,
         )
         known = {item.section for item in record.targets.values()} if record else set()
@@ -374,6 +397,13 @@ class Dispatcher:
         line.changed.set()
         line.changed = asyncio.Event()
         return frozenset(moved)
+
+
+NO_HEAD = Head(hub="", cluster="", cluster_uid="", epoch=0, generation=0, sections=())
+
+
+def _head(record: _Record) -> Head:
+    return msgspec.json.decode(payload_of(record.signed), type=Head)
 
 
 class _Statuses(Mapping[TargetId, TargetStatus]):

@@ -144,12 +144,26 @@ class FleetRepo:
             )
         fresh = {path: object_ for path, object_ in wanted.items() if self._is_new(path, object_)}
         needed = {*fresh.values(), *(good[path] for path in fresh if path in good)}
-        blobs = await self.mirrors.blobs(self.settings.repo_url, needed) if needed else {}
+        blobs = await self._blobs(needed)
         parsed = await asyncio.to_thread(self._parse_all, fresh, good, blobs)
         changed = bool(parsed) or wanted.keys() != self._files.keys()
         self._files = {path: parsed.get(path) or self._files[path] for path in wanted}
         self.commit = commit
         return changed
+
+    async def _blobs(self, objects: set[str]) -> dict[str, bytes | BadInput]:
+        """Read files; one that is refused (too large) is an error on it alone."""
+        if not objects:
+            return {}
+        try:
+            return dict(await self.mirrors.blobs(self.settings.repo_url, objects))
+        except BadInput as error:
+            if len(objects) == 1:
+                return dict.fromkeys(objects, error)
+        found: dict[str, bytes | BadInput] = {}
+        for object_ in sorted(objects):
+            found |= await self._blobs({object_})
+        return found
 
     def _wanted(self, tree: Tree) -> Iterable[tuple[str, str]]:
         prefix = "" if self.settings.path in (".", "") else self.settings.path.strip("/") + "/"
@@ -167,14 +181,19 @@ class FleetRepo:
         return known is None or known.object != object_
 
     def _parse_all(
-        self, fresh: Mapping[str, str], good: Mapping[str, str], blobs: Mapping[str, bytes]
+        self,
+        fresh: Mapping[str, str],
+        good: Mapping[str, str],
+        blobs: Mapping[str, bytes | BadInput],
     ) -> dict[str, _File]:
         return {
             path: self._parse_file(path, object_, good.get(path, ""), blobs)
             for path, object_ in fresh.items()
         }
 
-    def _parse_file(self, path: str, object_: str, good: str, blobs: Mapping[str, bytes]) -> _File:
+    def _parse_file(
+        self, path: str, object_: str, good: str, blobs: Mapping[str, bytes | BadInput]
+    ) -> _File:
         documents = self._parse(path, blobs[object_])
         if not any(problem.fatal for problem in documents.problems):
             return _File(object_, documents, object_)
@@ -185,8 +204,10 @@ class FleetRepo:
             return _File(object_, documents, good, self._parse(path, blobs[good]))
         return _File(object_, documents, "")
 
-    def _parse(self, path: str, data: bytes) -> FleetDocuments:
+    def _parse(self, path: str, data: bytes | BadInput) -> FleetDocuments:
         try:
+            if isinstance(data, BadInput):
+                raise data.at(file=path)
             parsed = yamldoc.load_documents(data, source=path, positions=True)
         except BadInput as error:
             problem = Problem(

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from fleet.argo.assembly import assemble
 from fleet.argo.reading import Problem
-from fleet.errors import FleetError
+from fleet.errors import BadInput, FleetError
 from fleet.model.cluster import Cluster
 from fleet.model.world import BlobRequest, SourceRequest, Tree, TreeRequest, Unavailable, World
 from fleet.runtime.clock import Clock
@@ -90,13 +90,26 @@ class Worlds:
                 by_repo[request.repo_url].append(request)
         failed: dict[BlobRequest, Unavailable] = {}
         for repo_url, group in by_repo.items():
-            try:
-                found = await self.mirrors.blobs(repo_url, [request.object for request in group])
-            except FleetError as error:
-                failed |= {request: self._unavailable(request, error) for request in group}
-                continue
-            self._blobs |= {request: found[request.object] for request in group}
+            failed |= await self._read_group(repo_url, group)
         return {request: failed.get(request) or self._blobs[request] for request in requests}
+
+    async def _read_group(
+        self, repo_url: str, group: list[BlobRequest]
+    ) -> dict[BlobRequest, Unavailable]:
+        """Read files of one repository; where one of them is refused, one by one, so that it hits nobody else."""
+        try:
+            found = await self.mirrors.blobs(repo_url, [request.object for request in group])
+        except BadInput as error:
+            if len(group) == 1:
+                return {group[0]: self._unavailable(group[0], error)}
+            failed: dict[BlobRequest, Unavailable] = {}
+            for request in group:
+                failed |= await self._read_group(repo_url, [request])
+            return failed
+        except FleetError as error:
+            return {request: self._unavailable(request, error) for request in group}
+        self._blobs |= {request: found[request.object] for request in group}
+        return {}
 
     def _unavailable(self, request: SourceRequest, error: FleetError) -> Unavailable:
         since = self._since.setdefault(request, self.clock.now())

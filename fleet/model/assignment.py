@@ -48,6 +48,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     operations: tuple[Operation, ...] = ()
     keys: tuple[str, ...] = ()
     """Public signing keys (base64, raw Ed25519) the agent shall trust from now on."""
+    released: tuple[str, ...] = ()
+    """Targets whose Application moved to another cluster: they leave, and their objects stay, as in Argo CD."""
     detached: bool = False
     """The cluster left git: everything stays as it is, nothing is pruned."""
 

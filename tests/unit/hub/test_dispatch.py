@@ -1,0 +1,338 @@
+"""Dispatch: what stands in a cluster's assignment, who may read what, and what a restart keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from fleet.model.application import Application, Automated, Destination, Source, SyncPolicy
+from fleet.model.assignment import Head, Hold, Section
+from fleet.model.cluster import Cluster, default_server
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.model.project import DEFAULT_PROJECT
+from fleet.model.report import Health, Ready, Sync, TargetStatus
+from fleet.model.target import Edge, Reference, ReferenceKind, Target
+from fleet.pki.keys import SigningKey
+from fleet.rollout import Candidate
+from fleet.testing.clock import FakeClock
+from fleet.testing.store import MemoryArtifactStore, MemoryStore
+from fleet.wire.heads import payload_of
+from hub.dispatch import Dispatcher
+from hub.operations import Operations
+from hub.state import Desired, State
+
+ONE, TWO = ClusterName("one"), ClusterName("two")
+
+
+def cluster(name: ClusterName) -> Cluster:
+    return Cluster(name=name, server=default_server(name))
+
+
+def target(text: str, *needs: str, **changes: Any) -> Target:
+    id_ = TargetId.parse(text)
+    application = Application(
+        name=id_.app,
+        namespace="argocd",
+        project="default",
+        sources=(Source(repo_url="https://git.example.com/x.git"),),
+        destination=Destination(name=id_.cluster),
+        sync_policy=SyncPolicy(automated=Automated(prune=True)),
+    )
+    edges = tuple(
+        Edge(
+            reference=Reference(kind=ReferenceKind.CLUSTER, name=need, text=f"cluster/{need}"),
+            targets=(TargetId.parse(need),),
+        )
+        for need in needs
+    )
+    return replace(Target(id=id_, application=application, edges=edges), **changes)
+
+
+def good(name: str, digest: str) -> TargetStatus:
+    return TargetStatus(
+        target=name,
+        sync=Sync.SYNCED,
+        health=Health.HEALTHY,
+        assigned=digest,
+        applied=digest,
+        ready=Ready(ready=True),
+    )
+
+
+@dataclass
+class Bench:
+    """A dispatcher over facts that a test sets."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    artifacts: MemoryArtifactStore = field(default_factory=MemoryArtifactStore)
+    key: SigningKey = field(default_factory=SigningKey.generate)
+    removing: set[str] = field(default_factory=set)
+    assigned: list[frozenset[TargetId]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        self.state = State()
+        self.operations = Operations(
+            store=self.store, clock=FakeClock(), changed=lambda _cluster: None
+        )
+        self.dispatcher = Dispatcher(
+            store=self.store,
+            artifacts=self.artifacts,
+            state=self.state,
+            operations=self.operations,
+            hub_id="hub",
+            epoch=1,
+            keys=lambda: [self.key],
+            cluster_uid=lambda name: f"uid-{name}",
+            removing=lambda name: name in self.removing,
+            assigned=self.assigned.append,
+        )
+
+    def want(self, *targets: Target, clusters: tuple[ClusterName, ...] = (ONE, TWO)) -> None:
+        self.state.replace_desired(
+            Desired(
+                clusters={name: cluster(name) for name in clusters},
+                detached=frozenset({ONE, TWO} - set(clusters)),
+                projects={"default": DEFAULT_PROJECT},
+                applications={item.id.app: item.application for item in targets},
+                targets={item.id: item for item in targets},
+                evaluated=True,
+            )
+        )
+
+    def rendered(self, **digests: str) -> None:
+        for id_ in self.state.desired.targets:
+            if id_.app in digests:
+                digest = digests[id_.app]
+                self.state.candidates[id_] = Candidate(digest=digest, kinds={"/ConfigMap": 10})
+
+    def head(self, name: ClusterName) -> Head:
+        current = self.dispatcher.current(name)
+        assert current is not None
+        return msgspec.json.decode(payload_of(current.signed), type=Head)
+
+    async def sections(self, name: ClusterName) -> dict[str, Section]:
+        found = {}
+        for ref in self.head(name).sections:
+            data = await self.dispatcher.section(name, ref.digest)  # type: ignore[arg-type]  # a digest
+            assert data is not None
+            found[ref.target] = msgspec.json.decode(data, type=Section)
+        return found
+
+    async def dispatch(self, *names: ClusterName) -> None:
+        for name in names or (ONE, TWO):
+            await self.dispatcher.reconcile(name)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_a_target_gets_its_section_and_nothing_else(bench: Bench) -> None:
+    bench.want(target("one/web"), target("two/db"))
+    bench.rendered(web="d1", db="d2")
+    await bench.dispatch()
+    sections = await bench.sections(ONE)
+    assert list(sections) == ["web"]
+    assert sections["web"].artifact == "d1"
+    assert sections["web"].prune
+    assert not sections["web"].self_heal
+
+
+async def test_nothing_changed_makes_no_generation(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    await bench.dispatch(ONE)
+    assert bench.head(ONE).generation == 1
+
+
+async def test_a_section_is_readable_by_its_own_cluster_only(bench: Bench) -> None:
+    data = b"{}"
+    digest = await bench.artifacts.put(data)
+    bench.want(target("one/web"), target("two/db"))
+    bench.rendered(web=digest, db="other")
+    await bench.dispatch()
+    assert await bench.dispatcher.artifact(ONE, digest) == data
+    assert await bench.dispatcher.artifact(TWO, digest) is None
+    (ref,) = bench.head(ONE).sections
+    assert await bench.dispatcher.section(TWO, ref.digest) is None  # type: ignore[arg-type]  # a digest
+
+
+async def test_old_content_stays_readable_for_two_generations(bench: Bench) -> None:
+    digests = [await bench.artifacts.put(f"{n}".encode()) for n in range(4)]
+    bench.want(target("one/web"))
+    for digest in digests:
+        bench.rendered(web=digest)
+        await bench.dispatch(ONE)
+    readable = [await bench.dispatcher.artifact(ONE, digest) for digest in digests]
+    assert readable == [None, b"1", b"2", b"3"]
+
+
+async def test_a_dependency_on_another_cluster_gates_a_change(bench: Bench) -> None:
+    bench.want(target("one/web", "two/db"), target("two/db"))
+    bench.rendered(web="w1", db="d1")
+    await bench.dispatch()
+    section = (await bench.sections(ONE))["web"]
+    assert section.artifact == ""
+    assert section.held is not None
+    assert section.held.reason is Hold.DEPENDENCY
+    bench.state.statuses[TWO] = {"db": good("db", "d1")}
+    await bench.dispatch()
+    assert (await bench.sections(ONE))["web"].artifact == "w1"
+    bench.state.statuses[TWO] = {"db": TargetStatus(target="db", assigned="d1")}
+    await bench.dispatch()
+    assert (await bench.sections(ONE))["web"].artifact == "w1", "a bad dependency reverts nothing"
+
+
+async def test_a_chain_over_clusters_moves_in_order(bench: Bench) -> None:
+    bench.want(target("one/a"), target("two/b", "one/a"), target("one/c", "two/b"))
+    bench.rendered(a="a1", b="b1", c="c1")
+    await bench.dispatch()
+    bench.state.statuses = {ONE: {"a": good("a", "a1")}, TWO: {"b": good("b", "")}}
+    await bench.dispatch(TWO, ONE)
+    assert (await bench.sections(TWO))["b"].artifact == "b1"
+    assert (await bench.sections(ONE))["c"].artifact == "", "b is not ready at what it was given"
+    bench.state.statuses[TWO] = {"b": good("b", "b1")}
+    await bench.dispatch(ONE)
+    assert (await bench.sections(ONE))["c"].artifact == "c1"
+
+
+async def test_a_restart_keeps_everything_even_before_rendering(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    before = bench.dispatcher.current(ONE)
+    bench.start()
+    await bench.dispatcher.restore()
+    assert bench.dispatcher.current(ONE) == before
+    bench.want(target("one/web"))
+    await bench.dispatch(ONE)
+    assert bench.dispatcher.current(ONE) == before, "not rendered yet is no reason to change"
+
+
+async def test_losing_most_objects_is_held_until_it_is_approved(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    id_ = TargetId.parse("one/web")
+    bench.state.candidates[id_] = Candidate(digest="d2", kinds={"/ConfigMap": 2})
+    await bench.dispatch(ONE)
+    section = (await bench.sections(ONE))["web"]
+    assert section.artifact == "d1"
+    assert section.held is not None
+    assert section.held.reason is Hold.BUDGET
+    hold = bench.state.holds["app/one/web"]
+    bench.state.approvals[hold.subject] = hold.digest
+    await bench.dispatch(ONE)
+    assert (await bench.sections(ONE))["web"].artifact == "d2"
+    assert bench.state.holds == {}
+
+
+async def test_a_detached_cluster_is_frozen(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    before = bench.head(ONE)
+    bench.want(clusters=(TWO,))
+    await bench.dispatch(ONE)
+    assert bench.head(ONE).detached
+    assert bench.head(ONE).sections == before.sections
+
+
+async def test_removing_a_cluster_takes_everything_away(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    bench.want(clusters=(TWO,))
+    bench.removing = {"one"}
+    await bench.dispatch(ONE)
+    assert bench.head(ONE).sections == ()
+    assert not bench.head(ONE).detached
+
+
+async def test_a_refused_application_keeps_its_section(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    bench.want()
+    bench.state.desired = replace(bench.state.desired, refused={AppName("web"): "no such cluster"})
+    await bench.dispatch(ONE)
+    assert (await bench.sections(ONE))["web"].artifact == "d1"
+
+
+async def test_a_dependency_leaves_after_its_dependent_on_another_cluster(bench: Bench) -> None:
+    bench.want(target("one/web", "two/db"), target("two/db"))
+    bench.rendered(web="w1", db="d1")
+    bench.state.statuses = {TWO: {"db": good("db", "d1")}}
+    await bench.dispatch()
+    bench.state.statuses = {TWO: {"db": good("db", "d1")}, ONE: {"web": good("web", "w1")}}
+    bench.want()
+    await bench.dispatch(TWO, ONE)
+    assert list(await bench.sections(TWO)) == ["db"], "web is still there"
+    await bench.dispatch(TWO)
+    assert list(await bench.sections(TWO)) == ["db"], "web left the assignment but is not gone"
+    bench.state.statuses[ONE] = {}
+    await bench.dispatch(TWO)
+    assert bench.head(TWO).sections == ()
+
+
+async def test_what_moved_to_another_cluster_is_released_until_it_is_let_go(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch()
+    bench.state.statuses = {ONE: {"web": good("web", "d1")}}
+    bench.want(target("two/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch()
+    assert bench.head(ONE).released == ("web",)
+    assert bench.head(ONE).sections == ()
+    bench.state.statuses = {ONE: {}}
+    await bench.dispatch()
+    assert bench.head(ONE).released == ()
+
+
+async def test_a_parked_poll_wakes_when_its_cluster_moves(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    current = bench.dispatcher.current(ONE)
+    assert current is not None
+    poll = asyncio.create_task(bench.dispatcher.changed(ONE, current.etag, 5.0))
+    await asyncio.sleep(0)
+    bench.rendered(web="d2")
+    await bench.dispatch(ONE)
+    news = await poll
+    assert news is not None
+    assert news.etag != current.etag
+
+
+async def test_an_operation_rides_until_it_is_reported(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    operation = await bench.operations.ask(TargetId.parse("one/web"), "sync", {"prune": True})
+    again = await bench.operations.ask(TargetId.parse("one/web"), "sync", {"prune": True})
+    assert again == operation, "asking twice is asking once"
+    await bench.dispatch(ONE)
+    assert bench.head(ONE).operations == (operation,)
+    done = msgspec.structs.replace(
+        good("web", "d1"), operation={"id": operation.id, "phase": "Succeeded"}
+    )
+    done = msgspec.convert(msgspec.to_builtins(done), TargetStatus)
+    await bench.operations.settle(ONE, {"web": done})
+    await bench.dispatch(ONE)
+    assert bench.head(ONE).operations == ()
+
+
+async def test_an_unbound_cluster_has_no_assignment(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.dispatcher.cluster_uid = lambda _name: ""
+    await bench.dispatch(ONE)
+    assert bench.dispatcher.current(ONE) is None
