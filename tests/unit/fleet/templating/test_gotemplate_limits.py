@@ -50,6 +50,13 @@ def test_hostile_template_is_refused(template: str) -> None:
         compile_template.__wrapped__(template).render({})
 
 
+def test_recursion_has_a_depth_of_its_own() -> None:
+    """It must not depend on how deep the caller is."""
+    template = '{{define "a"}}{{template "a" .}}{{end}}{{template "a" .}}'
+    with pytest.raises(TemplateError, match="exceeded maximum template depth"):
+        compile_template(template).render({})
+
+
 def test_catastrophic_pattern_takes_no_time() -> None:
     template = '{{regexMatch "(a*)*(a*)*(a*)*b" (repeat 500000 "a")}}'
     assert compile_template(template).render({}) == "false"
