@@ -6,14 +6,15 @@ Follows the grammar of Go's text/template, its errors and their order included: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from fleet.templating import literals, nodes
 from fleet.templating.errors import LimitError, TemplateError, excerpt
-from fleet.templating.lexer import Kind, Lexer, Token
+from fleet.templating.lexer import Kind, Token
 from fleet.templating.printing import quote
+from fleet.templating.tokenstream import TokenStream
 
 MAX_NESTING = 100
 """Parentheses and blocks inside each other; real templates have fewer than ten."""
@@ -76,9 +77,7 @@ class _Parser:
         self._text = text
         self._name = name
         self._functions = functions
-        self._source: Iterator[Token] = Lexer(text).tokens()
-        self._ahead: list[Token] = []
-        self._current = Token(Kind.END, 0, "", 1)
+        self._tokens = TokenStream(text)
         self._action_line = 0
         self._depth = 0
         self._scope = _Scope()
@@ -87,7 +86,7 @@ class _Parser:
 
     def run(self) -> Parsed:
         body: list[nodes.Statement] = []
-        while (token := self._peek()).kind is not Kind.END:
+        while (token := self._tokens.peek()).kind is not Kind.END:
             if token.kind is Kind.LEFT and self._definition():
                 continue
             found = self._text_or_action()
@@ -99,37 +98,14 @@ class _Parser:
 
     # -- tokens
 
-    def _next(self) -> Token:
-        self._current = self._ahead.pop() if self._ahead else next(self._source, self._current)
-        return self._current
-
-    def _back(self, *tokens: Token) -> None:
-        self._ahead.extend(reversed(tokens))
-
-    def _peek(self) -> Token:
-        if not self._ahead:
-            self._ahead.append(next(self._source, self._current))
-        return self._ahead[-1]
-
-    def _next_word(self) -> Token:
-        token = self._next()
-        while token.kind is Kind.SPACE:
-            token = self._next()
-        return token
-
-    def _peek_word(self) -> Token:
-        token = self._next_word()
-        self._back(token)
-        return token
-
     def _expect(self, kind: Kind, context: str) -> Token:
-        token = self._next_word()
+        token = self._tokens.next_word()
         if token.kind is not kind:
             self._unexpected(token, context)
         return token
 
     def _fail(self, message: str, line: int = 0) -> NoReturn:
-        line = line or (self._ahead[-1].line if self._ahead else self._current.line)
+        line = line or self._tokens.line
         raise TemplateError(
             f"failed to parse template {excerpt(self._text)}: "
             f"template: {self._name}:{line}: {message}",
@@ -169,10 +145,10 @@ class _Parser:
             self._fail(f'template: multiple definition of template "{name}"')
 
     def _definition(self) -> bool:
-        left = self._next()
-        word = self._next_word()
+        left = self._tokens.next()
+        word = self._tokens.next_word()
         if word.kind is not Kind.KEYWORD or word.text != "define":
-            self._back(left, word)
+            self._tokens.back(left, word)
             return False
         name = self._template_name("define clause")
         self._expect(Kind.RIGHT, "define clause")
@@ -191,7 +167,7 @@ class _Parser:
         return body
 
     def _template_name(self, context: str) -> tuple[str, Token]:
-        token = self._next_word()
+        token = self._tokens.next_word()
         if token.kind not in (Kind.STRING, Kind.RAW_STRING):
             self._unexpected(token, context)
         return str(self._literal(lambda: literals.unquote(token.text))), token
@@ -201,7 +177,7 @@ class _Parser:
     def _list(self) -> tuple[nodes.Body, _Stop]:
         body: list[nodes.Statement] = []
         while True:
-            if self._peek_word().kind is Kind.END:
+            if self._tokens.peek_word().kind is Kind.END:
                 self._fail("unexpected EOF")
             found = self._text_or_action()
             if isinstance(found, _Stop):
@@ -209,7 +185,7 @@ class _Parser:
             body.append(found)
 
     def _text_or_action(self) -> nodes.Statement | _Stop:
-        token = self._next_word()
+        token = self._tokens.next_word()
         if token.kind is Kind.TEXT:
             return nodes.Text(token.pos, token.text)
         if token.kind is not Kind.LEFT:
@@ -220,9 +196,9 @@ class _Parser:
         return result
 
     def _action(self) -> nodes.Statement | _Stop:
-        token = self._next_word()
+        token = self._tokens.next_word()
         if token.kind is not Kind.KEYWORD or token.text == "define":
-            self._back(token)
+            self._tokens.back(token)
             return nodes.Action(token.pos, self._pipeline("command", Kind.RIGHT))
         match token.text:
             case "block":
@@ -241,14 +217,14 @@ class _Parser:
 
     def _loop_control(self, token: Token) -> nodes.Statement:
         shown = f"{{{{{token.text}}}}}"
-        if (following := self._next_word()).kind is not Kind.RIGHT:
+        if (following := self._tokens.next_word()).kind is not Kind.RIGHT:
             self._unexpected(following, shown)
         if not self._scope.range_depth:
             self._fail(f"{shown} outside {{{{range}}}}")
         return nodes.Break(token.pos) if token.text == "break" else nodes.Continue(token.pos)
 
     def _else(self) -> _Stop:
-        following = self._peek_word()
+        following = self._tokens.peek_word()
         if following.kind is Kind.KEYWORD and following.text in ("if", "with"):
             return _Stop("{{else}}", following.text)
         self._expect(Kind.RIGHT, "else")
@@ -273,7 +249,7 @@ class _Parser:
         if stop.text == "{{end}}":
             return None
         if stop.follow == context and context != "range":
-            self._next_word()
+            self._tokens.next_word()
             return (self._control(context),)
         otherwise, end = self._list()
         if end.text != "{{end}}":
@@ -288,23 +264,23 @@ class _Parser:
 
     def _template_call(self) -> nodes.Statement:
         name, token = self._template_name("template clause")
-        following = self._next_word()
+        following = self._tokens.next_word()
         pipe = None
         if following.kind is not Kind.RIGHT:
-            self._back(following)
+            self._tokens.back(following)
             pipe = self._pipeline("template clause", Kind.RIGHT)
         return nodes.Call(token.pos, name, token.text, pipe)
 
     # -- pipelines
 
     def _pipeline(self, context: str, end: Kind) -> nodes.Pipe:
-        start = self._peek_word().pos
+        start = self._tokens.peek_word().pos
         variables, is_assignment = self._declarations(context)
         commands: list[nodes.Command] = []
-        while (token := self._next_word()).kind is not end:
+        while (token := self._tokens.next_word()).kind is not end:
             if token.kind not in _OPERANDS:
                 self._unexpected(token, context)
-            self._back(token)
+            self._tokens.back(token)
             commands.append(self._command())
         self._check(commands, context)
         return nodes.Pipe(start, tuple(commands), tuple(variables), is_assignment)
@@ -318,12 +294,12 @@ class _Parser:
 
     def _declarations(self, context: str) -> tuple[list[nodes.Variable], bool]:
         declared: list[nodes.Variable] = []
-        while self._peek_word().kind is Kind.VARIABLE:
-            variable = self._next_word()
-            blank = self._next()
-            sign = blank if blank.kind is not Kind.SPACE else self._next_word()
+        while self._tokens.peek_word().kind is Kind.VARIABLE:
+            variable = self._tokens.next_word()
+            blank = self._tokens.next()
+            sign = blank if blank.kind is not Kind.SPACE else self._tokens.next_word()
             if sign.kind not in (Kind.ASSIGN, Kind.DECLARE, Kind.COMMA):
-                self._back(variable, *((blank, sign) if blank is not sign else (sign,)))
+                self._tokens.back(variable, *((blank, sign) if blank is not sign else (sign,)))
                 return declared, False
             declared.append(nodes.Variable(variable.pos, (variable.text,)))
             self._scope.variables.append(variable.text)
@@ -335,22 +311,22 @@ class _Parser:
     def _check_comma(self, context: str, declared: int) -> None:
         if context != "range" or declared >= 2:
             self._fail(f"too many declarations in {context}")
-        if self._peek_word().kind not in (Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE):
+        if self._tokens.peek_word().kind not in (Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE):
             self._fail("range can only initialize variables")
 
     def _command(self) -> nodes.Command:
-        start = self._peek_word().pos
+        start = self._tokens.peek_word().pos
         args: list[nodes.Operand] = []
         while True:
-            self._peek_word()
+            self._tokens.peek_word()
             operand = self._operand()
             if operand is not None:
                 args.append(operand)
-            token = self._next()
+            token = self._tokens.next()
             if token.kind is Kind.SPACE:
                 continue
             if token.kind in (Kind.RIGHT, Kind.CLOSE):
-                self._back(token)
+                self._tokens.back(token)
             elif token.kind is not Kind.PIPE:
                 self._unexpected(token, "operand")
             break
@@ -360,12 +336,12 @@ class _Parser:
 
     def _operand(self) -> nodes.Operand | None:
         term = self._term()
-        if term is None or self._peek().kind is not Kind.FIELD:
+        if term is None or self._tokens.peek().kind is not Kind.FIELD:
             return term
-        pos = self._peek().pos
+        pos = self._tokens.peek().pos
         names: list[str] = []
-        while self._peek().kind is Kind.FIELD:
-            names.append(self._next().text[1:])
+        while self._tokens.peek().kind is Kind.FIELD:
+            names.append(self._tokens.next().text[1:])
         if isinstance(term, nodes.Field):
             return nodes.Field(pos, (*term.names, *names))
         if isinstance(term, nodes.Variable):
@@ -375,7 +351,7 @@ class _Parser:
         return nodes.Chain(pos, term, tuple(names))
 
     def _term(self) -> nodes.Operand | None:
-        token = self._next_word()
+        token = self._tokens.next_word()
         match token.kind:
             case Kind.IDENTIFIER:
                 if token.text not in self._functions:
@@ -399,7 +375,7 @@ class _Parser:
                 return nodes.String(token.pos, token.text, text)
             case Kind.NUMBER | Kind.COMPLEX | Kind.CHARACTER:
                 return self._number(token)
-        self._back(token)
+        self._tokens.back(token)
         return None
 
     def _number(self, token: Token) -> nodes.Number:

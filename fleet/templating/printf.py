@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fleet.templating.errors import LimitError
+from fleet.templating.printfnumbers import Spec, integer, real
 from fleet.templating.printing import (
-    decimal_digits,
     format_complex,
-    format_float,
     format_value,
     limited,
-    positional,
     quote,
-    scientific,
 )
 from fleet.templating.values import (
     INTEGERS,
@@ -36,29 +32,6 @@ from fleet.templating.values import (
 _MAX_WIDTH = 1_000_000
 _INTEGER_VERBS = "vdboOxXcqU"
 _FLOAT_VERBS = "vbgGxXfFeE"
-
-
-@dataclass(slots=True)
-class _Spec:
-    """One directive: ``%-08.3f``."""
-
-    verb: str = "v"
-    plus: bool = False
-    minus: bool = False
-    sharp: bool = False
-    space: bool = False
-    zero: bool = False
-    syntax: bool = False
-    width: int | None = None
-    precision: int | None = None
-
-    def pad(self, text: str, *, zero: bool = True) -> str:
-        missing = (self.width or 0) - len(text)
-        if missing <= 0:
-            return text
-        if self.minus:
-            return text + " " * missing
-        return ("0" if zero and self.zero else " ") * missing + text
 
 
 def sprint(values: list[GoValue], meter: Meter) -> str:
@@ -123,7 +96,7 @@ class _Printer:
         return self._layout[self._pos : self._pos + 1]
 
     def _directive(self) -> str:
-        spec = _Spec()
+        spec = Spec()
         self._good_index = True
         self._flags(spec)
         after_index = self._index()
@@ -137,7 +110,7 @@ class _Printer:
             spec.syntax, spec.sharp, spec.plus = spec.sharp, False, False
         return problems + self._apply(spec)
 
-    def _apply(self, spec: _Spec) -> str:
+    def _apply(self, spec: Spec) -> str:
         if spec.verb == "%":
             return "%"
         if not self._good_index:
@@ -148,7 +121,7 @@ class _Printer:
         self._arg += 1
         return self._format(spec, value)
 
-    def _flags(self, spec: _Spec) -> None:
+    def _flags(self, spec: Spec) -> None:
         while (flag := self._peek()) and flag in "+-# 0":
             match flag:
                 case "+":
@@ -165,7 +138,7 @@ class _Printer:
         if spec.minus:
             spec.zero = False
 
-    def _width(self, spec: _Spec, *, after_index: bool) -> str:
+    def _width(self, spec: Spec, *, after_index: bool) -> str:
         problems = ""
         if self._peek() == "*":
             self._pos += 1
@@ -186,7 +159,7 @@ class _Printer:
             self._index()
         return problems
 
-    def _precision(self, spec: _Spec, *, after_index: bool) -> str:
+    def _precision(self, spec: Spec, *, after_index: bool) -> str:
         if after_index:
             self._good_index = False
         self._index()
@@ -243,7 +216,7 @@ class _Printer:
 
     # -- formatting a value
 
-    def _format(self, spec: _Spec, value: GoValue, depth: int = 0) -> str:
+    def _format(self, spec: Spec, value: GoValue, depth: int = 0) -> str:
         if spec.verb == "T" and not depth:
             return _text("<nil>" if value is None else type_name(value), spec)
         if value is None or value is MISSING:
@@ -269,14 +242,14 @@ class _Printer:
             )
         return self._object(spec, value)
 
-    def _bad(self, spec: _Spec, value: GoValue) -> str:
+    def _bad(self, spec: Spec, value: GoValue) -> str:
         shown = self._format(replace(spec, verb="v"), value)
         return f"%!{spec.verb}({type_name(value)}={shown})"
 
-    def _object(self, spec: _Spec, value: GoObject) -> str:
+    def _object(self, spec: Spec, value: GoObject) -> str:
         return _text(value.text(), spec) if spec.verb in "vsxXq" else self._bad(spec, value)
 
-    def _container(self, spec: _Spec, value: GoValue, depth: int) -> str:
+    def _container(self, spec: Spec, value: GoValue, depth: int) -> str:
         if depth > MAX_DEPTH:
             raise LimitError(f"a value is nested deeper than {MAX_DEPTH} levels")
         self._meter.spend(1 + len(value))
@@ -293,14 +266,14 @@ class _Printer:
             opening, closing = (f"{type_name(value)}{{", "}") if syntax else ("[", "]")
         return limited(f"{opening}{separator.join(items)}{closing}", self._meter)
 
-    def _string(self, spec: _Spec, value: str) -> str:
+    def _string(self, spec: Spec, value: str) -> str:
         if spec.syntax:
             return spec.pad(quote(value))
         if spec.verb in "vsxXq":
             return _text(value, spec)
         return self._bad(spec, value)
 
-    def _integer(self, spec: _Spec, value: int) -> str:
+    def _integer(self, spec: Spec, value: int) -> str:
         if spec.verb not in _INTEGER_VERBS:
             return self._bad(spec, value)
         if spec.verb == "c":
@@ -310,13 +283,13 @@ class _Printer:
         if spec.verb == "U":
             shown = f" '{_character(value)}'" if spec.sharp else ""
             return spec.pad(f"U+{value:0{max(spec.precision or 0, 4)}X}{shown}")
-        return _digits(value, spec, is_unsigned=type(value) in UNSIGNED)
+        return integer(value, spec, is_unsigned=type(value) in UNSIGNED)
 
-    def _float(self, spec: _Spec, value: float) -> str:
-        return _float(value, spec) if spec.verb in _FLOAT_VERBS else self._bad(spec, value)
+    def _float(self, spec: Spec, value: float) -> str:
+        return real(value, spec) if spec.verb in _FLOAT_VERBS else self._bad(spec, value)
 
 
-def _nil(spec: _Spec, depth: int) -> str:
+def _nil(spec: Spec, depth: int) -> str:
     if depth:
         return "interface {}(nil)" if spec.syntax else "<nil>"
     return spec.pad("<nil>") if spec.verb == "v" else f"%!{spec.verb}(<nil>)"
@@ -327,7 +300,7 @@ def _character(value: int) -> str:
     return chr(value) if valid else "�"
 
 
-def _text(value: str, spec: _Spec) -> str:
+def _text(value: str, spec: Spec) -> str:
     if spec.verb in "xX":
         return spec.pad(_hexadecimal(value, spec))
     if spec.precision is not None:
@@ -339,7 +312,7 @@ def _text(value: str, spec: _Spec) -> str:
     return spec.pad(value)
 
 
-def _hexadecimal(value: str, spec: _Spec) -> str:
+def _hexadecimal(value: str, spec: Spec) -> str:
     raw = to_bytes(value)[: spec.precision]
     digits = [f"{byte:02x}" for byte in raw]
     if not digits:
@@ -347,86 +320,4 @@ def _hexadecimal(value: str, spec: _Spec) -> str:
     prefix = "0x" if spec.sharp else ""
     text = f" {prefix}".join(digits) if spec.space else "".join(digits)
     text = prefix + text
-    return text.upper() if spec.verb == "X" else text
-
-
-_BASES = {"b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
-_PREFIXES = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}
-
-
-def _digits(value: int, spec: _Spec, *, is_unsigned: bool) -> str:
-    value = int(value)
-    verb = spec.verb
-    if spec.syntax and is_unsigned:
-        return spec.pad(f"0x{value:x}")
-    sign = "-" if value < 0 else "+" if spec.plus else " " if spec.space else ""
-    digits = format(abs(value), _BASES.get(verb, "d"))
-    if spec.precision is not None:
-        if not spec.precision and not value:
-            return spec.pad("")
-        digits = digits.rjust(spec.precision, "0")
-    elif spec.zero and spec.width:
-        digits = digits.rjust(spec.width - len(sign), "0")
-    prefix = _PREFIXES.get(verb, "") if spec.sharp else ""
-    if prefix == "0" and digits.startswith("0"):
-        prefix = ""
-    if verb == "O":
-        prefix = "0o"
-    return spec.pad(sign + prefix + digits, zero=False)
-
-
-def _float(value: float, spec: _Spec) -> str:
-    sign = "+" if spec.plus else " " if spec.space else ""
-    if not math.isfinite(value):
-        text = format_float(value)
-        if text[0] == "+" and not spec.plus:
-            text = " Inf" if spec.space else "+Inf"
-        elif text == "NaN":
-            text = f"{sign}NaN"
-        return spec.pad(text, zero=False)
-    text = _finite(abs(value), spec)
-    sign = "-" if math.copysign(1, value) < 0 else sign
-    if spec.zero and spec.width and len(sign) + len(text) < spec.width:
-        return sign + text.rjust(spec.width - len(sign), "0")
-    return spec.pad(sign + text)
-
-
-def _finite(value: float, spec: _Spec) -> str:
-    verb, precision = spec.verb, spec.precision
-    if verb in "vgG":
-        text = format_float(value) if precision is None else _general(value, precision)
-        return text.upper() if verb == "G" else text
-    if verb in "fF":
-        return f"{value:.{6 if precision is None else precision}f}"
-    if verb in "eE":
-        return f"{value:.{6 if precision is None else precision}{verb}}"
-    if verb == "b":
-        mantissa, exponent = math.frexp(value)
-        return f"{int(mantissa * 2**53)}p{exponent - 53:+d}"
-    return _hexadecimal_float(value, spec)
-
-
-def _general(value: float, precision: int) -> str:
-    """Write with a number of significant digits; an exponent from that number of digits on."""
-    precision = precision or 1
-    rounded = f"{value:.{precision - 1}e}"
-    _, digits, exponent = (
-        decimal_digits(float(rounded)) if precision <= 17 else decimal_digits(value)
-    )
-    limit = precision
-    if limit > len(digits) >= exponent + 1:
-        limit = len(digits)
-    if exponent < -4 or exponent >= limit:
-        return scientific(digits, exponent)
-    return positional(digits, exponent)
-
-
-def _hexadecimal_float(value: float, spec: _Spec) -> str:
-    mantissa, _, exponent = value.hex().partition("p")
-    whole, _, fraction = mantissa.partition(".")
-    fraction = fraction.rstrip("0")
-    power = int(exponent)
-    text = (
-        f"{whole}{f'.{fraction}' if fraction else ''}p{'-' if power < 0 else '+'}{abs(power):02d}"
-    )
     return text.upper() if spec.verb == "X" else text
