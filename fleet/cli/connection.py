@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 
 from fleet.errors import BadInput, Denied, FleetError, NotReady, Transient
@@ -74,6 +73,9 @@ class Connection:
         return asyncio.run(self._call("DELETE", path, None, kind))
 
     async def _call(self, method: str, path: str, body: msgspec.Struct | None, kind: type[T]) -> T:
+        # half of the start-up time of a command, and only this one needs it
+        import aiohttp
+
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         data = msgspec.json.encode(body) if body is not None else None
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from fleet.demo.run import Options, run_demo
-
 
 def demo(
     context: Annotated[
@@ -23,4 +21,6 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live table.")] = False,
 ) -> None:
     """Run the main job on three clusters and check every claim at their API servers."""
+    from fleet.demo.run import Options, run_demo
+
     raise typer.Exit(run_demo(Options(contexts=tuple(context or ()), keep=keep, quiet=quiet)))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,27 +10,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from fleet.argo.application import read_application
-from fleet.argo.documents import FleetDocuments, read_fleet_documents
-from fleet.argo.policy import merge_existing
-from fleet.cli.documents import read_documents
 from fleet.cli.exits import Exit
 from fleet.cli.output import note, progress
-from fleet.cli.repositories import LocalRepositories, local_repositories
 from fleet.codec import yamldoc
 from fleet.codec.jsontypes import JsonObject
 from fleet.codec.redaction import redact
-from fleet.errors import BadInput, FleetError, Where
-from fleet.generators.evaluate import evaluate_set
-from fleet.generators.result import Failed, Generated, Missing, SetError
-from fleet.model.application import Application
-from fleet.model.appset import ApplicationSet
-from fleet.model.cluster import Cluster, default_server
-from fleet.model.identity import AppName, ClusterName
-from fleet.model.project import DEFAULT_PROJECT, AppProject
-from fleet.model.world import FileGlobs, World
-
-MAX_PASSES = 12
+from fleet.model.world import FileGlobs
 
 
 class GenerateFormat(StrEnum):
@@ -75,124 +57,22 @@ def generate(
     On an error standard output still holds the Applications that would be applied, standard error has a line
     "reason: message" for each, and the exit status is 1.
     """
-    appsets, errors = _appsets(file)
-    world = World(
-        clusters=tuple(_clusters(clusters)) if clusters else (),
-        projects={DEFAULT_PROJECT.name: DEFAULT_PROJECT, **_projects(projects)},
-        file_globs=glob,
+    from fleet.cli.generation import Request, generate_all
+
+    request = Request(
+        file=file,
+        clusters=clusters,
+        projects=projects,
+        existing=existing,
+        repositories=tuple(repo or ()),
+        globs=glob,
     )
-    present = _existing(existing) if existing else {}
-    applications: list[Application] = []
-    with local_repositories(repo or []) as repositories, progress("generating"):
-        for appset in appsets:
-            made, found = asyncio.run(_generate(appset, world, repositories, present))
-            applications += made
-            errors += found
-    _print([item.document for item in applications], output)
+    with progress("generating"):
+        documents, errors = generate_all(request)
+    _print(documents, output)
     for error in errors:
         note(redact(f"{error.reason}: {error.message}"))
     raise typer.Exit(Exit.FAILED if errors else Exit.OK)
-
-
-async def _generate(
-    appset: ApplicationSet,
-    world: World,
-    repositories: LocalRepositories,
-    existing: Mapping[AppName, Application],
-) -> tuple[list[Application], list[SetError]]:
-    result = await _evaluate(appset, world, repositories)
-    if isinstance(result, Failed):
-        return [existing[name] for name in sorted(existing)], list(result.errors)
-    merged = merge_existing(
-        result.applications,
-        existing.values(),
-        appset,
-        withheld={error.application for error in result.errors if error.application},
-    )
-    return list(merged), list(result.errors)
-
-
-async def _evaluate(
-    appset: ApplicationSet, world: World, repositories: LocalRepositories
-) -> Generated | Failed:
-    for _ in range(MAX_PASSES):
-        result = evaluate_set(appset, world)
-        if not isinstance(result, Missing):
-            return result
-        world = await repositories.answer(world, result.requests)
-    raise BadInput(f"the generators of {appset.name} keep asking for more")
-
-
-def _appsets(file: Path) -> tuple[list[ApplicationSet], list[SetError]]:
-    found = read_fleet_documents(read_documents(file), follow_argo=True)
-    errors = [
-        SetError(reason=problem.reason, message=f"{problem.where}: {problem.message}")
-        for problem in found.problems
-        if problem.fatal
-    ]
-    for problem in found.problems:
-        if not problem.fatal:
-            note(f"warning: {problem.where}: {problem.message}")
-    if not found.appsets and not errors:
-        raise BadInput(f"{file} holds no ApplicationSet")
-    return list(found.appsets), errors
-
-
-def _projects(file: Path | None) -> dict[str, AppProject]:
-    if file is None:
-        return {}
-    return {
-        item.name: item for item in _checked(read_fleet_documents(read_documents(file))).projects
-    }
-
-
-def _clusters(file: Path) -> list[Cluster]:
-    documents = read_documents(file)
-    if len(documents) == 1 and isinstance(documents[0].value, list):
-        return [
-            _row(row, documents[0].line_of((i,)), file) for i, row in enumerate(documents[0].value)
-        ]
-    return list(_checked(read_fleet_documents(documents)).clusters)
-
-
-class _ClusterRow(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    server: str = ""
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    project: str = ""
-
-
-def _row(value: object, line: int, file: Path) -> Cluster:
-    try:
-        row = msgspec.convert(value, _ClusterRow)
-    except msgspec.ValidationError as error:
-        raise BadInput(f"not a cluster: {error}", where=Where(file=str(file), line=line)) from error
-    return Cluster(
-        name=ClusterName(row.name),
-        server=row.server or default_server(row.name),
-        labels=row.labels,
-        annotations=row.annotations,
-        project=row.project,
-    )
-
-
-def _existing(file: Path) -> dict[AppName, Application]:
-    found: dict[AppName, Application] = {}
-    for document in read_documents(file):
-        values = document.value if isinstance(document.value, list) else [document.value]
-        for value in values:
-            where = Where(file=str(file), line=document.line)
-            application = replace(read_application(value, where=where), where=where)
-            found[application.name] = application
-    return found
-
-
-def _checked(documents: FleetDocuments) -> FleetDocuments:
-    for problem in documents.problems:
-        if problem.fatal:
-            raise FleetError(problem.message, where=problem.where)
-    return documents
 
 
 def _print(documents: list[JsonObject], output: GenerateFormat) -> None:

@@ -5,6 +5,7 @@ Nothing goes to the network: a URL that is not given is an error that says which
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -86,4 +87,7 @@ def local_repositories(pairs: Iterable[str]) -> Iterator[LocalRepositories]:
     folders = parse_repositories(pairs)
     with tempfile.TemporaryDirectory(prefix="fleet-repos-") as state:
         mirrors = Mirrors(GitSettings(state=Path(state) / "mirrors", allow_file=True))
-        yield LocalRepositories(folders, mirrors)
+        try:
+            yield LocalRepositories(folders, mirrors)
+        finally:
+            asyncio.run(mirrors.close())
