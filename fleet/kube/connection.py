@@ -21,16 +21,21 @@ from fleet.codec import canonical
 from fleet.codec.jsontypes import JsonObject
 from fleet.codec.redaction import one_line
 from fleet.errors import BadInput, FleetError, Transient, Where
-from fleet.kube.errors import OutcomeUnknown, from_status
+from fleet.kube.errors import OutcomeUnknown, Starting, from_status
 from fleet.kube.limiter import Limiter
+from fleet.runtime.proxies import environment_proxy
 
 IN_CLUSTER = "in-cluster"
 JSON = "application/json"
 
 _BUSY_TRIES = 4
+_STARTING_TRIES = 40
+_STARTING_PAUSE = 0.05
 _LONGEST_PAUSE = 30.0
 _BODY_LIMIT = 64 * 1024 * 1024
 _RELOAD_EVERY = 10.0
+_READ_BUFFER = 2 * 1024 * 1024
+"""Larger than any object: a watch event is one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,7 @@ class Connection:
         self._limiter = Limiter(qps=settings.qps, burst=settings.burst, parallel=settings.parallel)
         self._configuration: Any = None
         self._rest: Any = None
+        self._proxy: str | None = None
         self._loading = asyncio.Lock()
         self._loaded_at = -_RELOAD_EVERY
         self._timeout = aiohttp.ClientTimeout(
@@ -95,16 +101,22 @@ class Connection:
 
     async def call(self, request: Request, *, etag: str = "") -> Answer:
         """Send a request and read its whole answer; raises the typed error of a refusal."""
-        for attempt in range(1, _BUSY_TRIES + 1):
+        attempt = starting = 0
+        while True:
             async with self._limiter.slot():
                 answer, refusal, wait = await self._once(request, etag)
                 if answer is not None:
                     return answer
             assert refusal is not None
+            if isinstance(refusal, Starting) and starting < _STARTING_TRIES:
+                # Said of one kind after its CRD was established: nothing else has to wait for it.
+                starting += 1
+                await asyncio.sleep(_STARTING_PAUSE)
+                continue
+            attempt += 1
             if wait is None or attempt == _BUSY_TRIES:
                 raise refusal
             self._limiter.pause(min(max(wait, 0.1), _LONGEST_PAUSE))
-        raise AssertionError("unreachable")
 
     async def call_json(self, request: Request) -> JsonObject:
         """Like ``call``, for an answer that is a JSON object."""
@@ -167,7 +179,7 @@ class Connection:
                 headers=headers,
                 timeout=limits,
                 server_hostname=self._rest.server_hostname,
-                proxy=self._rest.proxy,
+                proxy=self._proxy,
                 proxy_headers=self._rest.proxy_headers,
                 allow_redirects=False,
             )
@@ -200,6 +212,8 @@ class Connection:
             ) from error
         finally:
             _forget_key_files()
+        self._proxy = rest.proxy or environment_proxy(self._configuration.host)
+        rest.pool_manager = _plain_session(rest.pool_manager)
         self._rest = rest
 
     async def _reload(self) -> bool:
@@ -242,6 +256,15 @@ async def _read_configuration(settings: ConnectionSettings) -> Any:
             hint="name a kubeconfig file, or in-cluster inside a pod",
         ) from error
     return configuration
+
+
+def _plain_session(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
+    """Take over the connections of a session that would read the environment and ~/.netrc, in a thread, for each call."""
+    connector = session.connector
+    session.detach()
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_READ_BUFFER
+    )
 
 
 def _forget_key_files() -> None:

@@ -116,6 +116,12 @@ class TooManyRequests(Transient):
     reason = "TooManyRequests"
 
 
+class Starting(TooManyRequests):
+    """The server has only just begun to serve this kind; it is not busy, and ready in a moment."""
+
+    reason = "Starting"
+
+
 class OutcomeUnknown(Transient):
     """The request was sent and no answer came: it may have been carried out. Read before you repeat it."""
 
@@ -125,6 +131,7 @@ class OutcomeUnknown(Transient):
 _PATH = re.compile(r"(?:^|: )(\.[\w.\[\]\"=,/-]+): ")
 _WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request')
 _POLICY = re.compile(r"ValidatingAdmissionPolicy '([^']+)'")
+_STARTING = "storage is (re)initializing"
 _LIMITS = ("request is too large", "too large", "limit is 3145728", "larger than max")
 
 
@@ -176,12 +183,18 @@ def from_status(
         case 403:
             return Forbidden(shown, where=place)
         case 429:
-            return TooManyRequests("the API server is busy", where=place, retry_after=retry_after)
+            return _busy(text, place, retry_after)
     if "typed patch object" in text or "create manager for existing fields" in text:
         return Invalid(shown, where=place, fields=causes)
     return Transient(
         f"the API server answered {code}: {shown}", where=place, retry_after=retry_after
     )
+
+
+def _busy(text: str, place: Where, retry_after: float | None) -> TooManyRequests:
+    if _STARTING in text:
+        return Starting("the kind is only just being served", where=place)
+    return TooManyRequests("the API server is busy", where=place, retry_after=retry_after)
 
 
 def _shown(

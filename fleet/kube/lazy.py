@@ -8,6 +8,7 @@ module expects, the stand-ins are taken away again and the whole library is impo
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
@@ -16,11 +17,11 @@ from pathlib import Path
 from types import ModuleType
 
 _LIBRARY = "kubernetes_asyncio"
-_NAMES = {
-    "ApiClient": "client.api_client",
-    "Configuration": "client.configuration",
-    "ApiException": "client.exceptions",
-}
+_NAMES = {"Configuration": "client.configuration", "ApiException": "client.exceptions"}
+_ON_CALL = {"ApiClient": "client.api_client"}
+"""Named by the library's modules in passing: what stands for it is imported when it is called."""
+_ON_USE = ("urllib3",)
+"""Imported by the library's modules for one rare function."""
 
 
 def install() -> bool:
@@ -33,6 +34,8 @@ def install() -> bool:
     root = Path(next(iter(found.submodule_search_locations)))
     for package in ("", "client", "client.models"):
         _put(package, root)
+    for name in _ON_USE:
+        _postpone(name)
     try:
         for name in ("client.configuration", "client.rest", "config.kube_config"):
             importlib.import_module(f"{_LIBRARY}.{name}")
@@ -66,11 +69,35 @@ def _put(package: str, root: Path) -> None:
 
 def _resolve(name: str) -> object:
     home = _NAMES.get(name)
+    if name in _ON_CALL:
+        return functools.partial(_call, _ON_CALL[name], name)
     if home is None:
         raise AttributeError(f"{_LIBRARY} is loaded in parts; {name!r} is not one of them")
     return getattr(importlib.import_module(f"{_LIBRARY}.{home}"), name)
 
 
+def _call(home: str, name: str, *args: object, **more: object) -> object:
+    return getattr(importlib.import_module(f"{_LIBRARY}.{home}"), name)(*args, **more)
+
+
+def _postpone(name: str) -> None:
+    """Let a module be loaded when one of its names is used for the first time."""
+    if name in sys.modules or importlib.util.find_spec(name) is None:
+        return
+    # importlib's own LazyLoader loads at once in an import statement, which looks at __spec__.
+    stand_in = ModuleType(name)
+    stand_in.__spec__ = importlib.machinery.ModuleSpec(name, None)
+
+    def resolve(attribute: str) -> object:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+        return getattr(importlib.import_module(name), attribute)
+
+    stand_in.__dict__["__getattr__"] = resolve
+    sys.modules[name] = stand_in
+
+
 def _take_away() -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == _LIBRARY]:
+    roots = (_LIBRARY, *_ON_USE)
+    for name in [name for name in sys.modules if name.partition(".")[0] in roots]:
         del sys.modules[name]

@@ -37,10 +37,24 @@ def fleet(
         management="management",
         environment=tools.environment(),
     ) as started:
+        _running.append(started)
         yield started
+        _running.remove(started)
 
 
 _names = itertools.count(1)
+_running: list[Fleet] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A test that failed shows the ends of the daemons' logs, which go with their folder."""
+    report: pytest.TestReport = yield
+    if report.failed and "/e2e/" in item.nodeid:
+        for fleet in _running:
+            daemons = (fleet.estate.hub, *(each.agent for each in fleet.estate.members.values()))
+            report.sections += [(daemon.name, daemon.tail(40)) for daemon in daemons]
+    return report
 
 
 @pytest.fixture
@@ -62,6 +76,8 @@ def new_fleet(
             planes = dict(zip(names, started, strict=True))
             folder = tmp_path_factory.mktemp("own-fleet")
             new = Fleet.start(folder, planes, environment=tools.environment(), **more)  # type: ignore[arg-type]
+            _running.append(new)
+            stack.callback(_running.remove, new)
             return stack.enter_context(new)
 
         yield start

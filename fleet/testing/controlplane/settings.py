@@ -86,6 +86,16 @@ def audit_policy() -> JsonObject:
         "rules": [
             {"level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*", "/metrics"]},
             {"level": "None", "resources": quiet},
+            {  # when a custom resource definition is served is written by the API server itself
+                "level": "RequestResponse",
+                "users": ["system:apiserver"],
+                "resources": [
+                    {
+                        "group": "apiextensions.k8s.io",
+                        "resources": ["customresourcedefinitions/status"],
+                    }
+                ],
+            },
             {"level": "None", "users": ["system:apiserver"]},
             {"level": "Metadata", "verbs": ["get", "list", "watch"]},
             {"level": "RequestResponse"},
