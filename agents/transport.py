@@ -20,6 +20,7 @@ import msgspec
 from agents.identity import Identity
 from fleet.codec.redaction import one_line
 from fleet.errors import BadInput, Corrupt, Transient
+from fleet.runtime.proxies import environment_proxy
 from fleet.wire import codec, errors, routes
 
 _POLL_IDLE = 90.0
@@ -40,6 +41,7 @@ class Transport:
 
     def __init__(self, hub_url: str, *, timeout: timedelta, instance: str = "") -> None:
         self._base = hub_url.rstrip("/")
+        self._proxy = environment_proxy(self._base)
         self._timeout = timeout.total_seconds()
         self._headers = {"User-Agent": "gitops-fleet-agent", "Accept-Encoding": "gzip"}
         if instance:
@@ -102,6 +104,7 @@ class Transport:
                 headers=headers,
                 data=body,
                 timeout=limits,
+                proxy=self._proxy,
                 allow_redirects=False,
             ) as response:
                 content = await _read(response, limit)
@@ -125,8 +128,9 @@ class Transport:
                 limit=1,
                 keepalive_timeout=_POLL_IDLE if name == "poll" else _DATA_IDLE,
             )
+            # Without trust_env, which would read ~/.netrc and the environment in a thread for every call.
             session = aiohttp.ClientSession(
-                connector=connector, headers=self._headers, trust_env=True
+                connector=connector, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar()
             )
             self._sessions[name] = session
         return session
