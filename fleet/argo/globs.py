@@ -1,26 +1,81 @@
 """The pattern languages of Argo CD: Go's ``path.Match`` and gobwas' globs, as regular expressions.
 
 A pattern that its own language calls malformed gives None: it matches nothing, and whoever asks may say so.
+Patterns come from users: what is compiled here does not backtrack over its stars (see `assembled`).
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
+from typing import TypeAlias
 
-_DOTALL = re.DOTALL
+
+class Star(str):
+    """A star of a pattern, as a regular expression; one that ``crosses`` takes in the separator too."""
+
+    __slots__ = ("crosses",)
+    crosses: bool
+
+    def __new__(cls, text: str, *, crosses: bool) -> Star:
+        star = super().__new__(cls, text)
+        star.crosses = crosses
+        return star
+
+
+class Branch(str):
+    """A piece whose length is not fixed: alternatives, whole components."""
+
+    __slots__ = ()
+
+
+Piece: TypeAlias = str
+"""A regular expression for a fixed number of characters, a `Star` or a `Branch`."""
+
+ANY = Star(".*", crosses=True)
+SEGMENT = Star("[^/]*", crosses=False)
+
+
+def assembled(pieces: Iterable[Piece]) -> re.Pattern[str] | None:
+    """Compile the pieces of a pattern; None if they make no regular expression.
+
+    What stands between two stars is taken where it is found first and never given back: the second star takes
+    in everything that the first one could, so a later place is never better. Without that a pattern of twenty
+    stars would take years. It holds only for pieces of fixed length, and if the second star crosses where the
+    first one does.
+    """
+    groups: list[tuple[Star | None, list[Piece]]] = [(None, [])]
+    for piece in pieces:
+        if isinstance(piece, Star):
+            groups.append((piece, []))
+        else:
+            groups[-1][1].append(piece)
+    text = "".join(groups[0][1])
+    for position, (star, between) in enumerate(groups[1:], start=1):
+        after = groups[position + 1][0] if position + 1 < len(groups) else None
+        body = "".join(between)
+        fixed = not any(isinstance(piece, Branch) for piece in between)
+        if star is not None and after is not None and fixed and (after.crosses or not star.crosses):
+            text += f"(?>{star}?{body})"
+        else:
+            text += f"{star}{body}"
+    try:
+        return re.compile(text, re.DOTALL)
+    except re.error:
+        return None
 
 
 @functools.lru_cache(maxsize=4096)
 def path_match(pattern: str) -> re.Pattern[str] | None:
     """Compile a pattern of Go's ``path.Match`` (the same as ``filepath.Match`` on Unix): ``*`` stops at ``/``."""
-    parts: list[str] = []
+    parts: list[Piece] = []
     position = 0
     while position < len(pattern):
         char = pattern[position]
         position += 1
         if char == "*":
-            parts.append("[^/]*")
+            parts.append(SEGMENT)
         elif char == "?":
             parts.append("[^/]")
         elif char == "[":
@@ -36,7 +91,7 @@ def path_match(pattern: str) -> re.Pattern[str] | None:
             position += 1
         else:
             parts.append(re.escape(char))
-    return _compiled("".join(parts))
+    return assembled(parts)
 
 
 def _go_class(pattern: str, position: int) -> tuple[str, int] | None:
@@ -81,7 +136,8 @@ def _go_char(pattern: str, position: int) -> tuple[str, int] | None:
 def glob(pattern: str, separator: str = "") -> re.Pattern[str] | None:
     """Compile a glob of gobwas/glob: ``*`` stops at the separator, ``**`` does not; ``{a,b}``, ``[a-z]``, ``[!a]``."""
     one = f"[^{re.escape(separator)}]" if separator else "."
-    parts: list[str] = []
+    star = Star(f"{one}*", crosses=not separator)
+    parts: list[Piece] = []
     depth = position = 0
     while position < len(pattern):
         char = pattern[position]
@@ -89,7 +145,7 @@ def glob(pattern: str, separator: str = "") -> re.Pattern[str] | None:
         if char == "*":
             stars = len(pattern[position - 1 :]) - len(pattern[position - 1 :].lstrip("*"))
             position += stars - 1
-            parts.append(".*" if stars > 1 else f"{one}*")
+            parts.append(ANY if stars > 1 else star)
         elif char == "?":
             parts.append(one)
         elif char == "[":
@@ -100,18 +156,18 @@ def glob(pattern: str, separator: str = "") -> re.Pattern[str] | None:
             position = end + 1
         elif char == "{":
             depth += 1
-            parts.append("(?:")
+            parts.append(Branch("(?:"))
         elif char == "}" and depth:
             depth -= 1
-            parts.append(")")
+            parts.append(Branch(")"))
         elif char == "," and depth:
-            parts.append("|")
+            parts.append(Branch("|"))
         elif char == "\\" and position < len(pattern):
             parts.append(re.escape(pattern[position]))
             position += 1
         else:
             parts.append(re.escape(char))
-    return None if depth else _compiled("".join(parts))
+    return None if depth else assembled(parts)
 
 
 def _gobwas_class(body: str) -> str:
@@ -121,13 +177,6 @@ def _gobwas_class(body: str) -> str:
         low, high = body[0], body[2]
         return _class(f"{re.escape(low)}-{re.escape(high)}" if low <= high else "", negated=negated)
     return _class(re.escape(body), negated=negated)
-
-
-def _compiled(text: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(text, _DOTALL)
-    except re.error:
-        return None
 
 
 def matches_path(pattern: str, text: str) -> bool:

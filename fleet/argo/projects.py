@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from fleet.argo.application import DEFAULT_NAMESPACE
 from fleet.argo.globs import matches_glob, matches_path
@@ -71,7 +72,12 @@ def _kinds(rules: Iterable[JsonObject]) -> tuple[KindRule, ...]:
 
 
 def permits_source(project: AppProject, repo_url: str) -> bool:
-    """Tell whether Applications of the project may use a repository."""
+    """Tell whether Applications of the project may use a repository.
+
+    A URL that reads like one repository and means another is never permitted, unless every one is.
+    """
+    if _is_deceptive(repo_url):
+        return project.source_repos == ("*",)
     url = normalize_url(repo_url)
     matched = False
     for pattern in project.source_repos:
@@ -133,10 +139,25 @@ def rules_for(project: AppProject, cluster: Cluster) -> ProjectRules:
 def normalize_url(url: str) -> str:
     """Write a repository URL in the form in which patterns are compared: lower case, no ``.git``, no ``ssh://``."""
     text = url.strip().lower()
+    web = re.fullmatch(r"(https?://)(?:[^/@]*@)?(.*)", text)
+    if web:  # who asks is no part of what is asked for
+        return web[1] + web[2].removesuffix(".git")
     scp = re.fullmatch(r"(?!\w+://)([^/@]+@)?([^/:@]+):(?!//)(.*)", text)
     if scp and scp[1]:
         text = f"{scp[1]}{scp[2]}/{scp[3]}"
     return text.removeprefix("ssh://").removesuffix(".git")
+
+
+def _is_deceptive(url: str) -> bool:
+    """Tell whether servers may understand another address than a pattern sees: two ``@``, ``..``, backslashes."""
+    plain = unquote(url)
+    authority = re.split(r"[/\\?#]", plain.partition("://")[2] or plain, maxsplit=1)[0]
+    return (
+        authority.count("@") > 1
+        or "\\" in plain
+        or any(char.isspace() or not char.isprintable() for char in plain.strip())
+        or any(part in (".", "..") for part in plain.split("/"))
+    )
 
 
 def _patterns(rules: Iterable[KindRule]) -> tuple[KindPattern, ...]:

@@ -13,6 +13,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from fleet.argo.globs import ANY, SEGMENT, Branch, Piece, assembled
 from fleet.errors import BadInput
 from fleet.generators.listing import Listing
 from fleet.model.world import FileGlobs
@@ -93,13 +94,13 @@ def _doublestar_files(listing: Listing, pattern: str) -> Iterator[str]:
 @functools.lru_cache(maxsize=1024)
 def wildmatch(pattern: str) -> re.Pattern[str] | None:
     """Compile git's wildmatch without FNM_PATHNAME; None for a pattern that can match nothing."""
-    parts: list[str] = []
+    parts: list[Piece] = []
     position = 0
     while position < len(pattern):
         char = pattern[position]
         position += 1
         if char == "*":
-            parts.append(".*")
+            parts.append(ANY)
         elif char == "?":
             parts.append(".")
         elif char == "[":
@@ -115,13 +116,13 @@ def wildmatch(pattern: str) -> re.Pattern[str] | None:
             position += 1
         else:
             parts.append(re.escape(char))
-    return _compiled("".join(parts))
+    return assembled(parts)
 
 
 @functools.lru_cache(maxsize=1024)
 def doublestar(pattern: str) -> re.Pattern[str] | None:
     """Compile a doublestar pattern; None for a malformed one."""
-    parts: list[str] = []
+    parts: list[Piece] = []
     depth = position = 0
     while position < len(pattern):
         char = pattern[position]
@@ -140,31 +141,31 @@ def doublestar(pattern: str) -> re.Pattern[str] | None:
             position = found[1]
         elif char == "{":
             depth += 1
-            parts.append("(?:")
+            parts.append(Branch("(?:"))
         elif char == "}" and depth:
             depth -= 1
-            parts.append(")")
+            parts.append(Branch(")"))
         elif char == "," and depth:
-            parts.append("|")
+            parts.append(Branch("|"))
         elif char == "\\" and position < len(pattern):
             parts.append(re.escape(pattern[position]))
             position += 1
         else:
             parts.append(re.escape(char))
-    return None if depth else _compiled("".join(parts))
+    return None if depth else assembled(parts)
 
 
-def _stars(pattern: str, position: int) -> tuple[str, int]:
+def _stars(pattern: str, position: int) -> tuple[Piece, int]:
     end = position
     while end < len(pattern) and pattern[end] == "*":
         end += 1
     starts = position == 0 or pattern[position - 1] in "/{,"
     ends = end == len(pattern) or pattern[end] in "/},"
     if end - position != 2 or not (starts and ends):
-        return "[^/]*", end
+        return SEGMENT, end
     if end < len(pattern) and pattern[end] == "/":
-        return "(?:[^/]+/)*", end + 1
-    return ".*", end
+        return Branch("(?:[^/]+/)*"), end + 1
+    return ANY, end
 
 
 def _bracket(pattern: str, position: int) -> tuple[str, int] | None:
@@ -205,10 +206,3 @@ def _literal(pattern: str, position: int) -> tuple[str, int]:
     if pattern[position] == "\\" and position + 1 < len(pattern):
         position += 1
     return pattern[position], position + 1
-
-
-def _compiled(text: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(text, re.DOTALL)
-    except re.error:
-        return None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fleet.argo.globs import matches_glob, matches_path, path_match
+from fleet.argo.globs import glob, matches_glob, matches_path, path_match
+from fleet.generators.fileglobs import doublestar, wildmatch
 
 # From Go's path/match_test.go, the documented behaviour of path.Match.
 GO = [
@@ -84,6 +87,37 @@ def test_malformed_patterns_match_nothing(pattern: str) -> None:
 )
 def test_glob(pattern: str, text: str, separator: str, expected: bool) -> None:
     assert matches_glob(pattern, text, separator) is expected
+
+
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        path_match("*a" * 30 + "b"),
+        glob("*a" * 30 + "b"),
+        glob("*a" * 30 + "b", "/"),
+        wildmatch("*a" * 30 + "b"),
+        doublestar("**/" + "*a" * 30 + "b"),
+    ],
+    ids=["path", "glob", "glob with separator", "git", "doublestar"],
+)
+def test_many_stars_do_not_take_forever(compiled: re.Pattern[str]) -> None:
+    assert compiled.fullmatch("a" * 250) is None
+    assert compiled.fullmatch("a" * 250 + "b") is not None
+
+
+def fits(pattern: str, text: str) -> bool:
+    """Go's path.Match for patterns of letters, ``/`` and ``*`` only, by trying everything."""
+    if not pattern:
+        return not text
+    if pattern[0] == "*":
+        return fits(pattern[1:], text) or (text[:1] not in ("", "/") and fits(pattern, text[1:]))
+    return text[:1] == pattern[0] and fits(pattern[1:], text[1:])
+
+
+@given(st.text("ab/*", max_size=8), st.text("ab/", max_size=8))
+def test_stars_find_what_trying_everything_finds(pattern: str, text: str) -> None:
+    assume("//" not in pattern)
+    assert matches_path(pattern, text) is fits(pattern, text)
 
 
 @given(st.text(max_size=12), st.text(max_size=12))
