@@ -320,8 +320,8 @@ class _Planner:
         return ""
 
 
-_Deletion = tuple[order.Key, ObjectRef, str]
-"""Sort key, object, UID."""
+_Deletion = tuple[order.Key, ObjectRef, str, bool]
+"""Sort key, object, UID, and whether its deletion was asked for already."""
 
 
 def _deletions(
@@ -338,7 +338,8 @@ def _deletions(
             forget.append(entry.ref)
         elif not entry.keep and claimed.get(entry.ref, inventory.target) == inventory.target:
             uid = there.uid if there is not None else entry.uid
-            deletions.append((order.prune_key(entry.ref, entry.wave), entry.ref, uid))
+            asked = there is not None and there.deleting
+            deletions.append((order.prune_key(entry.ref, entry.wave), entry.ref, uid, asked))
     return deletions, tuple(sorted(forget))
 
 
@@ -353,7 +354,10 @@ def _prune_steps(deletions: Iterable[_Deletion], reason: Reason) -> Iterable[Ste
     """Delete the highest wave first, CRDs and namespaces after the rest of theirs; wait after each."""
     ordered = sorted(deletions)
     for (wave, _), group in groupby(ordered, key=lambda item: (item[0][0], item[0][1] > 0)):
-        found = [(ref, uid) for _, ref, uid in group]
-        changes = tuple(Change(ref=ref, reason=reason, uid=uid) for ref, uid in found)
-        yield Step(verb=Verb.PRUNE, wave=-wave, changes=changes)
-        yield Step(verb=Verb.WAIT_GONE, wave=-wave, refs=tuple(ref for ref, _ in found))
+        found = [(ref, uid, asked) for _, ref, uid, asked in group]
+        changes = tuple(
+            Change(ref=ref, reason=reason, uid=uid) for ref, uid, asked in found if not asked
+        )
+        if changes:
+            yield Step(verb=Verb.PRUNE, wave=-wave, changes=changes)
+        yield Step(verb=Verb.WAIT_GONE, wave=-wave, refs=tuple(ref for ref, _, _ in found))
