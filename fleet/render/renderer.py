@@ -193,13 +193,16 @@ class Renderer:
         return await self._fresh(key, tool, planned, plan)
 
     async def _fresh(self, key: Digest, tool: str, planned: Planned, plan: Plan) -> _Part:
-        """Render; while the tool asks for files that the repository has, give them and try again."""
+        """Render; when the tool misses files, give those that the repository has, in the end all of them."""
         for attempt in range(_WIDENINGS + 2):
             try:
                 return _Part(key, await self._once(key, plan), from_cache=False)
             except _MissedFiles as missed:
-                more = self._present(planned, missed.paths) if attempt < _WIDENINGS else (_WHOLE,)
-                wider = self._widened(planned, plan, more) if more else plan
+                more = self._present(planned, missed.paths) if attempt < _WIDENINGS else ()
+                wider = self._widened(planned, plan, more)
+                if wider.files == plan.files:
+                    more = (_WHOLE,)
+                    wider = self._widened(planned, plan, more)
                 if wider.files == plan.files:
                     self._failed.put(key, missed.failure)
                     FAILURES.labels(reason=missed.failure.reason).inc()
@@ -290,11 +293,15 @@ class Renderer:
             )
             if done.status:
                 failure = failures.failure(plan, done.errors, str(root))
-                missed = failures.missing_paths(plan, done.errors, str(root))
-                if missed:
+                if failures.is_missing_file(done.errors):
+                    missed = failures.missing_paths(plan, done.errors, str(root))
                     raise _MissedFiles(missed, failure)
                 raise failure
-        return await self._parser.build((Text(file="", content=done.output),))
+        try:
+            return await self._parser.build((Text(file="", content=done.output),))
+        except FleetError as error:
+            error.where = failures.in_repository(plan, error.where)
+            raise
 
     async def _contents(self, files: tuple[InputFile, ...]) -> Mapping[str, bytes]:
         """Read all files, each repository's at once."""

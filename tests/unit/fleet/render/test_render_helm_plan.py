@@ -57,7 +57,7 @@ class Planning:
     ) -> Plan:
         source = source or Source(repo_url=URL, path="c", helm=options or HelmOptions())
         if not revision:
-            revision = self.trees.commit(CHART | (files or {}))
+            revision = self.trees.commit({**CHART, **(files or {})})
         resolved = (ResolvedSource(source=source, revision=revision), *others)
         application = self.app(*(each.source for each in resolved))
         planned = await self.planner.plan(application, resolved, 0, capabilities, permits)
