@@ -49,6 +49,11 @@ class Mirror:
         """There is a finished clone on disk."""
         return (self._path / _URL_FILE).exists()
 
+    @property
+    def known_refs(self) -> dict[str, str] | None:
+        """What `refs` returns, where that takes no reading; None otherwise."""
+        return self._refs
+
     def fetched_at(self) -> datetime | None:
         """When the last fetch succeeded, also before a restart."""
         try:

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from fleet.errors import BadInput, FleetError, Transient
 from fleet.git import environment, revisions, urls
+from fleet.git.batches import Batches
 from fleet.git.command import Git
 from fleet.git.mirror import Damaged, Mirror, stored_url
 from fleet.git.settings import GitSettings
@@ -45,6 +46,7 @@ class Freshness:
 @dataclass(slots=True)
 class _Repository:
     mirror: Mirror
+    batches: Batches | None = None
     fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
     listing: asyncio.Lock = field(default_factory=asyncio.Lock)
     begun: int = 0
@@ -95,7 +97,9 @@ class Mirrors:
         Raises BadInput for an unknown revision, and what `fetch` raises.
         """
         repository = await self._cloned(repo_url)
-        refs = await self._repaired(repository, repository.mirror.refs)
+        refs = repository.mirror.known_refs
+        if refs is None:
+            refs = await self._repaired(repository, repository.mirror.refs)
         try:
             found = revisions.find(revision, refs)
         except BadInput as error:
@@ -122,13 +126,22 @@ class Mirrors:
             return self._trees[key]
 
     async def blobs(self, repo_url: str, objects: Iterable[str]) -> dict[str, bytes]:
-        """Read files by object id, all in one process; raises BadInput past a size limit."""
+        """Read files by object id, all in one process; raises BadInput past a size limit.
+
+        Those who ask while a read is under way share the next process.
+        """
         wanted = sorted(set(objects))
         if not wanted:
             return {}
         _check_ids(wanted)
         repository = await self._cloned(repo_url)
-        return await self._repaired(repository, repository.mirror.blobs, wanted)
+        if repository.batches is None:
+
+            async def read(names: list[str]) -> dict[str, bytes]:
+                return await self._repaired(repository, repository.mirror.blobs, names)
+
+            repository.batches = Batches(read)
+        return await repository.batches.read(wanted)
 
     async def changed_paths(self, repo_url: str, old: str, new: str) -> tuple[str, ...]:
         """Name the paths that differ between two commits, sorted."""
