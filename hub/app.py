@@ -236,7 +236,11 @@ def _join(  # the composition root hands over what was built with I/O
         evaluated=joints.evaluated,
     )
     renderings = Renderings(
-        renderer=renderer, artifacts=artifacts, state=state, rendered=joints.rendered
+        renderer=renderer,
+        artifacts=artifacts,
+        state=state,
+        rendered=joints.rendered,
+        settled=joints.settled,
     )
     dispatcher = Dispatcher(
         store=store,

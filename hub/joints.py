@@ -9,8 +9,9 @@ Only keys travel: whoever gets one reads the facts again.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fleet.model.identity import ClusterName, TargetId
 from fleet.runtime.clock import Clock
@@ -22,7 +23,9 @@ from hub.state import State
 FLEET_KEY = "fleet"
 """The one key of evaluation."""
 COALESCE = 0.02
-"""Seconds that a cluster's dispatch waits for more renderings: one generation instead of fifty."""
+"""Seconds that a cluster's dispatch waits for more news of the same kind."""
+RENDERING = 0.1
+"""Seconds that it waits at most while targets of the cluster are still being rendered: a few generations instead of fifty."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +67,9 @@ class Joints:
     fleet_repositories: frozenset[str]
     agents: Callable[[], Iterable[ClusterName]]
     """Clusters that have an agent."""
+    _rendering: defaultdict[ClusterName, set[TargetId]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
 
     def evaluated(self, generator_repositories: Set[str]) -> None:
         """The desired state is new: render every target, dispatch every cluster, poll what is in use."""
@@ -76,13 +82,22 @@ class Joints:
         }
         self.poller.want(self.fleet_repositories | generator_repositories | sources)
         for id_ in {*desired.targets, *self.state.candidates}:
-            self.queues.targets.add(id_)
+            self._render(id_)
         for name in {*desired.clusters, *self.agents()}:
-            self.queues.clusters.add_after(name, COALESCE)
+            self._dispatch_soon(name)
 
     def rendered(self, id_: TargetId) -> None:
         """A target has another candidate."""
-        self.queues.clusters.add_after(id_.cluster, COALESCE)
+        self._dispatch_soon(id_.cluster)
+
+    def settled(self, id_: TargetId) -> None:
+        """A target was looked at; with the last one of its cluster there is nothing more to wait for."""
+        rendering = self._rendering.get(id_.cluster)
+        if rendering is not None and id_ in rendering:
+            rendering.remove(id_)
+            if not rendering:
+                del self._rendering[id_.cluster]
+                self.queues.clusters.add(id_.cluster)
 
     def assigned(self, moved: frozenset[TargetId]) -> None:
         """Targets were assigned other digests: what waits for them looks again."""
@@ -104,9 +119,17 @@ class Joints:
         """A cluster has other capabilities: charts may ask about them."""
         for id_ in self.state.desired.targets:
             if id_.cluster == cluster:
-                self.queues.targets.add(id_)
+                self._render(id_)
 
     def joined(self, cluster: ClusterName) -> None:
         """A cluster has an agent now."""
         self.queues.evaluate()
         self.queues.clusters.add(cluster)
+
+    def _render(self, id_: TargetId) -> None:
+        self._rendering[id_.cluster].add(id_)
+        self.queues.targets.add(id_)
+
+    def _dispatch_soon(self, cluster: ClusterName) -> None:
+        wait = RENDERING if self._rendering.get(cluster) else COALESCE
+        self.queues.clusters.add_after(cluster, wait)

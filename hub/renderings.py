@@ -53,6 +53,8 @@ class Renderings:
     state: State
     rendered: Callable[[TargetId], None]
     """Told when a target's candidate changed."""
+    settled: Callable[[TargetId], None] = lambda _id: None
+    """Told when a target was looked at, whatever came of it."""
     _inputs: dict[TargetId, _Input] = field(default_factory=dict)
     _unsupported: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By artifact: what in it cannot be carried out yet."""
@@ -60,6 +62,12 @@ class Renderings:
 
     async def reconcile(self, id_: TargetId) -> Outcome:
         """Render one target if anything about it changed."""
+        try:
+            return await self._reconcile(id_)
+        finally:
+            self.settled(id_)
+
+    async def _reconcile(self, id_: TargetId) -> Outcome:
         target = self.state.desired.targets.get(id_)
         if target is None:
             self.forget(id_)

@@ -1,0 +1,86 @@
+"""When a cluster is dispatched after an evaluation: with the last rendering, or a little later without it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.model.target import Target
+from fleet.runtime.clock import Clock
+from fleet.testing.clock import FakeClock
+from hub.joints import RENDERING, Joints, Queues
+from hub.poller import Poller
+from hub.records import Records
+from hub.state import Desired, State
+
+ONE = ClusterName("one")
+WEB, DB = (TargetId(ONE, AppName(name)) for name in ("web", "db"))
+
+
+class NoPoller:
+    def want(self, _repositories: object) -> None:
+        """Nobody is polled here."""
+
+
+class Bench:
+    """Joints over queues that a fake clock drives."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.queues = Queues.make(cast("Clock", self.clock))
+        self.state = State()
+        self.joints = Joints(
+            state=self.state,
+            queues=self.queues,
+            records=cast("Records", None),
+            poller=cast("Poller", NoPoller()),
+            fleet_repositories=frozenset(),
+            agents=lambda: [ONE],
+        )
+
+    def evaluated(self, *ids: TargetId) -> None:
+        self.state.desired = Desired(targets={id_: cast("Target", None) for id_ in ids})
+        self.joints.evaluated(frozenset())
+
+    async def is_due(self) -> bool:
+        """Whether a dispatch of the cluster is due now."""
+        waiting = asyncio.create_task(self.queues.clusters.get())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if not waiting.done():
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            return False
+        self.queues.clusters.done(waiting.result())
+        return True
+
+
+async def test_the_last_rendering_dispatches_at_once() -> None:
+    bench = Bench()
+    bench.evaluated(WEB, DB)
+    bench.joints.rendered(WEB)
+    bench.joints.settled(WEB)
+    assert not await bench.is_due()
+    bench.joints.settled(DB)
+    assert await bench.is_due()
+
+
+async def test_a_rendering_that_hangs_holds_the_others_only_for_a_moment() -> None:
+    bench = Bench()
+    bench.evaluated(WEB, DB)
+    bench.joints.rendered(WEB)
+    bench.joints.settled(WEB)
+    await bench.clock.advance(RENDERING)
+    assert await bench.is_due()
+    bench.joints.rendered(WEB)
+    assert not await bench.is_due()
+    await bench.clock.advance(RENDERING)
+    assert await bench.is_due()
+
+
+async def test_a_cluster_without_targets_waits_for_nothing() -> None:
+    bench = Bench()
+    bench.evaluated()
+    await bench.clock.advance(0.02)
+    assert await bench.is_due()
