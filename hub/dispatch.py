@@ -10,6 +10,7 @@ An artifact or section is readable by a cluster only if one of that cluster's re
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from prometheus_client import Counter
 
 from fleet import guard, rollout
 from fleet.codec.canonical import Digest
+from fleet.errors import NotReady
 from fleet.model.assignment import Head, Held, Hold, SectionRef, SignedHead
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import TargetStatus
@@ -40,6 +42,9 @@ log = structlog.get_logger(__name__)
 
 KEPT_GENERATIONS = 2
 """Earlier assignments whose content stays readable: an agent may still be fetching it."""
+
+RECENT_SECTIONS = 4_000
+"""Sections kept in memory: most are fetched right after they were written."""
 
 _GENERATIONS = Counter("fleet_hub_generations_total", "New assignments handed out.")
 
@@ -73,11 +78,16 @@ class _Line:
     record: _Record | None = None
     head: CurrentHead | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    readable: frozenset[str] = frozenset()
+    """Digests named by the recent assignments."""
+    artifacts: frozenset[str] = frozenset()
+    """Those of them that the assignment that stands names as artifacts."""
 
-    def readable(self) -> frozenset[str]:
-        if self.record is None:
-            return frozenset()
-        return frozenset(digest for group in self.record.readable for digest in group)
+    def stand(self, record: _Record) -> None:
+        self.record = record
+        self.head = CurrentHead(record.signed, head_digest(record.signed))
+        self.readable = frozenset(digest for group in record.readable for digest in group)
+        self.artifacts = frozenset(item.artifact for item in record.targets.values())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,6 +108,7 @@ class Dispatcher:
     assigned: Callable[[frozenset[TargetId]], None]
     """Told which targets were assigned another digest."""
     _lines: dict[ClusterName, _Line] = field(default_factory=dict)
+    _sections: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
     async def restore(self) -> None:
         """Read the assignments that stand."""
@@ -151,19 +162,25 @@ class Dispatcher:
     async def section(self, cluster: ClusterName, digest: Digest) -> bytes | None:
         """Return a section of one of the cluster's recent assignments."""
         line = self._lines.get(cluster)
-        if line is None or digest not in line.readable():
+        if line is None or digest not in line.readable or digest in line.artifacts:
             return None
-        return await self.store.get(Kind.SECTIONS, digest)
+        return self._sections.get(digest) or await self.store.get(Kind.SECTIONS, digest)
 
     async def artifact(self, cluster: ClusterName, digest: Digest) -> bytes | None:
         """Return an artifact that a recent assignment names or that the cluster reports as applied."""
         line = self._lines.get(cluster)
         if line is None:
             return None
-        applied = {status.applied for status in self.state.statuses.get(cluster, {}).values()}
-        if digest not in line.readable() and digest not in applied:
+        if digest not in line.readable and not self._is_applied(cluster, digest):
             return None
-        return await self.artifacts.get(digest) if await self.artifacts.has(digest) else None
+        try:
+            return await self.artifacts.get(digest)
+        except NotReady:
+            return None
+
+    def _is_applied(self, cluster: ClusterName, digest: Digest) -> bool:
+        statuses = self.state.statuses.get(cluster, {}).values()
+        return any(status.applied == digest for status in statuses)
 
     # drafting
 
@@ -359,6 +376,7 @@ class Dispatcher:
             if data and item.section not in known
         ]
         await self.store.commit(*changes, Put(Kind.ASSIGNMENTS, cluster, msgspec.json.encode(new)))
+        self._keep_sections(draft)
         moved = self._install(cluster, new)
         _GENERATIONS.inc()
         log.info(
@@ -370,6 +388,11 @@ class Dispatcher:
         )
         if moved:
             self.assigned(moved)
+
+    def _keep_sections(self, draft: Mapping[str, tuple[_TargetRecord, bytes]]) -> None:
+        self._sections |= {item.section: data for item, data in draft.values() if data}
+        while len(self._sections) > RECENT_SECTIONS:
+            self._sections.popitem(last=False)
 
     def _held(self, cluster: ClusterName, name: str) -> Held | None:
         decision = self.state.decisions.get(TargetId(cluster, AppName(name)))
@@ -392,8 +415,7 @@ class Dispatcher:
             self.state.kinds.pop(id_, None)
             self.state.decisions.pop(id_, None)
             moved.add(id_)
-        line.record = record
-        line.head = CurrentHead(record.signed, head_digest(record.signed))
+        line.stand(record)
         line.changed.set()
         line.changed = asyncio.Event()
         return frozenset(moved)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import structlog
-from sqlalchemy import URL, event, make_url, select
+from sqlalchemy import URL, bindparam, event, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -26,6 +26,12 @@ from fleet.store import schema, statements
 from fleet.store.files import create_private
 from fleet.store.port import Change, Kind
 
+_LOAD = select(schema.RECORDS.c.key, schema.RECORDS.c.value).where(
+    schema.RECORDS.c.kind == bindparam("kind")
+)
+_GET = select(schema.RECORDS.c.value).where(
+    schema.RECORDS.c.kind == bindparam("kind"), schema.RECORDS.c.key == bindparam("key")
+)
 _BATCH = 256
 _WAITING = 10_000
 _log = structlog.get_logger(__name__)
@@ -60,19 +66,15 @@ class SqlStore:
 
     async def load(self, kind: Kind) -> dict[str, bytes]:
         """Return all records of a kind."""
-        query = select(schema.RECORDS.c.key, schema.RECORDS.c.value).where(
-            schema.RECORDS.c.kind == kind.value
-        )
         async with self._reading() as connection:
-            return {row.key: bytes(row.value) for row in await connection.execute(query)}
+            rows = await connection.execute(_LOAD, {"kind": kind.value})
+            return {row.key: bytes(row.value) for row in rows}
 
     async def get(self, kind: Kind, key: str) -> bytes | None:
         """Return one record."""
-        query = select(schema.RECORDS.c.value).where(
-            schema.RECORDS.c.kind == kind.value, schema.RECORDS.c.key == key
-        )
         async with self._reading() as connection:
-            value = (await connection.execute(query)).scalar_one_or_none()
+            found = await connection.execute(_GET, {"kind": kind.value, "key": key})
+            value = found.scalar_one_or_none()
             return None if value is None else bytes(value)
 
     async def commit(self, *changes: Change) -> None:
