@@ -18,7 +18,7 @@ from fleet.cli.repositories import LocalRepositories, local_repositories
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, FleetError, Where
 from fleet.generators.evaluate import evaluate_set
-from fleet.generators.result import Failed, Generated, Missing, SetError
+from fleet.generators.result import Failed, Generated, Missing, SetError, condition
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster, default_server
@@ -49,14 +49,23 @@ def generate_all(request: Request) -> tuple[list[JsonObject], list[SetError]]:
         projects={DEFAULT_PROJECT.name: DEFAULT_PROJECT, **_projects(request.projects)},
         file_globs=request.globs,
     )
-    present = _existing(request.existing) if request.existing else {}
+    present = _existing(request.existing, appsets) if request.existing else {}
     applications: list[Application] = []
     with local_repositories(request.repositories) as repositories:
         for appset in appsets:
-            made, found = asyncio.run(_generate(appset, world, repositories, present))
+            owned = present.get(appset.name, {})
+            made, found = asyncio.run(_generate(appset, world, repositories, owned))
             applications += made
-            errors += found
+            errors += [*found, *_condition(found)]
     return [item.document for item in applications], errors
+
+
+def _condition(errors: list[SetError]) -> list[SetError]:
+    """The one text that Argo CD would show for several errors, where it is none of theirs."""
+    reason, message = condition(errors)
+    if not errors or any(error.message == message for error in errors):
+        return []
+    return [SetError(reason="ErrorOccurred", message=f"{reason}: {message}")]
 
 
 async def _generate(
@@ -142,15 +151,30 @@ def _row(value: object, line: int, file: Path) -> Cluster:
     )
 
 
-def _existing(file: Path) -> dict[AppName, Application]:
-    found: dict[AppName, Application] = {}
+def _existing(file: Path, appsets: list[ApplicationSet]) -> dict[str, dict[AppName, Application]]:
+    """Read Applications by the set that owns them: the only one of the file, or as their ownerReferences say."""
+    found: dict[str, dict[AppName, Application]] = {}
     for document in read_documents(file):
         values = document.value if isinstance(document.value, list) else [document.value]
         for value in values:
             where = Where(file=str(file), line=document.line)
-            application = replace(read_application(value, where=where), where=where)
-            found[application.name] = application
+            application = read_application(value, where=where)
+            owner = _owner(value) or (appsets[0].name if len(appsets) == 1 else "")
+            if not owner:
+                raise BadInput(
+                    f"Application {application.name} belongs to no ApplicationSet",
+                    where=where,
+                    hint="of several in one file its metadata.ownerReferences say which",
+                )
+            found.setdefault(owner, {})[application.name] = replace(application, where=where)
     return found
+
+
+def _owner(value: JsonObject) -> str:
+    references = value["metadata"].get("ownerReferences") or []
+    return next(
+        (str(item["name"]) for item in references if item.get("kind") == "ApplicationSet"), ""
+    )
 
 
 def _checked(documents: FleetDocuments) -> FleetDocuments:

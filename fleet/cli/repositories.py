@@ -43,15 +43,18 @@ class LocalRepositories:
 
     async def resolve(self, url: str, revision: str, /) -> str:
         """Return the commit of a revision of the local repository."""
-        return await self._mirrors.resolve(self._local(url), revision)
+        with _named(url):
+            return await self._mirrors.resolve(self._local(url), revision)
 
     async def tree(self, url: str, commit: str, /) -> Tree:
         """List a commit."""
-        return await self._mirrors.tree(self._local(url), commit)
+        with _named(url):
+            return await self._mirrors.tree(self._local(url), commit)
 
     async def blobs(self, url: str, object_ids: Iterable[str], /) -> dict[str, bytes]:
         """Read files by object id."""
-        return await self._mirrors.blobs(self._local(url), object_ids)
+        with _named(url):
+            return await self._mirrors.blobs(self._local(url), object_ids)
 
     async def answer(self, world: World, requests: Iterable[SourceRequest]) -> World:
         """Add to a world what an evaluation asked for; what cannot be had is Unavailable."""
@@ -79,6 +82,16 @@ class LocalRepositories:
             if given == url or same_repository(given, url):
                 return folder.as_uri()
         raise BadInput(f"repository {url} is not given", hint=f"--repo {url}=DIR")
+
+
+@contextmanager
+def _named(url: str) -> Iterator[None]:
+    """Errors speak of the repository by the name that the user gave it, not of the folder that stands for it."""
+    try:
+        yield
+    except FleetError as error:
+        error.where = replace(error.where, object=url)
+        raise
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def find(revision: str, refs: Mapping[str, str]) -> Commit:
 def unknown(revision: str) -> BadInput:
     """The error for a revision that a repository does not have."""
     return BadInput(
-        f"revision unknown: {revision[:250]!r}",
+        f"unable to resolve {revision[:250]!r}: revision unknown",
         hint="check targetRevision; branches, tags, commit ids and version ranges are looked up",
     )
 

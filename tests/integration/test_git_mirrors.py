@@ -172,7 +172,7 @@ async def test_deleted_and_moved_refs_are_followed(repo: RepoBuilder, open_mirro
     repo.branch("nested/below")  # in the place of a branch of that name
     repo.tag("v1", second, annotated=True)
     await mirrors.fetch(repo.url)
-    with pytest.raises(BadInput, match="revision unknown: 'old'"):
+    with pytest.raises(BadInput, match="'old': revision unknown"):
         await mirrors.resolve(repo.url, "old")
     assert await mirrors.resolve(repo.url, "v1") == second
     assert await mirrors.resolve(repo.url, "nested/below") == second
@@ -193,7 +193,7 @@ async def test_an_empty_repository_and_an_unborn_default_branch(
 ) -> None:
     empty = RepoBuilder(tmp_path / "served" / "empty.git")
     mirrors = open_mirrors()
-    with pytest.raises(BadInput, match="revision unknown: 'HEAD'"):
+    with pytest.raises(BadInput, match="'HEAD': revision unknown"):
         await mirrors.resolve(empty.url, "")
     commit = empty.commit({"a": "b"}, branch="other")
     await mirrors.fetch(empty.url)
@@ -208,7 +208,7 @@ async def test_a_default_branch_that_was_deleted_is_unknown(
     repo.branch("other")
     repo.delete("refs/heads/main")
     assert await mirrors.fetch(repo.url) is True
-    with pytest.raises(BadInput, match="revision unknown: 'HEAD'"):
+    with pytest.raises(BadInput, match="'HEAD': revision unknown"):
         await mirrors.resolve(repo.url, "HEAD")
     assert await mirrors.resolve(repo.url, "other") == head
 
