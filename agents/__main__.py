@@ -1,7 +1,8 @@
 """``python -m agents run|join``: the agent's command line (argparse: it costs no memory).
 
 Before anything else it keeps out what the agent must not load (rich, which structlog would import where it is
-installed), puts the light kubernetes packages in place, and makes TLS connections small.
+installed; the system's certificate authorities, which aiohttp would read for contexts that are never used), puts the
+light kubernetes packages in place, and makes TLS connections small.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import asyncio.sslproto
+import os
 import sys
 from pathlib import Path
 
@@ -20,9 +22,28 @@ def prepare() -> None:
     if "rich" not in sys.modules:
         sys.modules["rich"] = None  # type: ignore[assignment]  # makes `import rich` fail
     asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER
+    _import_without_authorities()
     from fleet.kube import lazy
 
     lazy.install()
+
+
+def _import_without_authorities() -> None:
+    """Import aiohttp while OpenSSL finds no authorities: 2 MB less, and its own contexts trust nobody.
+
+    Both of the agent's connections bring contexts of their own, with the one authority that they trust.
+    """
+    kept = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
+    os.environ.update(dict.fromkeys(kept, os.devnull))
+    try:
+        import aiohttp as _aiohttp
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+    del _aiohttp
 
 
 def main(argv: list[str] | None = None) -> int:

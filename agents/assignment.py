@@ -21,15 +21,32 @@ class Assignment:
     sections: Mapping[str, Section] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, head: Head, blobs: Mapping[Digest, bytes]) -> Assignment:
-        """Decode the sections a head names out of their bytes; raises Corrupt where one is missing or wrong."""
+    def of(
+        cls, head: Head, blobs: Mapping[Digest, bytes], before: Assignment | None = None
+    ) -> Assignment:
+        """Decode the sections a head names out of their bytes; raises Corrupt where one is missing or wrong.
+
+        Those that ``before`` has already, under the same names, are taken from there.
+        """
+        known = before.decoded if before is not None else {}
         sections = {}
         for ref in head.sections:
             digest = Digest(ref.digest)
+            if (ref.target, digest) in known:
+                sections[ref.target] = known[ref.target, digest]
+                continue
             if digest not in blobs:
                 raise Corrupt(f"section {ref.target} of the assignment is missing")
             sections[ref.target] = decode_section(blobs[digest], digest, target=ref.target)
         return cls(head=head, sections=sections)
+
+    @cached_property
+    def decoded(self) -> Mapping[tuple[str, Digest], Section]:
+        """Its sections by target and digest."""
+        return {
+            (ref.target, Digest(ref.digest)): self.sections[ref.target]
+            for ref in self.head.sections
+        }
 
     @cached_property
     def dependents(self) -> Mapping[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -78,14 +78,14 @@ class Cache:
         self.lost()
         return None
 
-    async def add(self, digest: Digest, data: bytes) -> None:
+    async def add(self, contents: Mapping[Digest, bytes]) -> None:
         """Keep content that was verified."""
-        try:
-            await asyncio.to_thread(_write, self._path(digest), data)
+        self._memory |= contents
+        failed = await asyncio.to_thread(self._write_all, contents)
+        for digest in contents.keys() - failed.keys():
             self._known.add(digest)
             self._memory.pop(digest, None)
-        except OSError as error:
-            self._memory[digest] = data
+        for error in list(failed.values())[:1]:
             level = (
                 log.warning
                 if error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
@@ -114,18 +114,37 @@ class Cache:
     async def keep_only(self, digests: Iterable[Digest]) -> None:
         """Throw away what nobody needs any more, and try again to write what the disk did not take."""
         wanted = set(digests)
-        for digest in (self._known | self._memory.keys()) - wanted:
-            self._drop(digest)
-        for digest, data in list(self._memory.items()):
-            await self.add(digest, data)
+        unwanted = (self._known | self._memory.keys()) - wanted
+        self._forget(unwanted)
+        if unwanted:
+            await asyncio.to_thread(self._remove_all, unwanted)
+        if self._memory:
+            await self.add(dict(self._memory))
 
     def _drop(self, digest: Digest) -> None:
-        self._known.discard(digest)
-        self._memory.pop(digest, None)
-        try:
-            self._path(digest).unlink(missing_ok=True)
-        except OSError as error:
-            log.debug("cached content not removed", **{fields.ERROR: str(error.strerror)})
+        self._forget((digest,))
+        self._remove_all((digest,))
+
+    def _forget(self, digests: Iterable[Digest]) -> None:
+        for digest in digests:
+            self._known.discard(digest)
+            self._memory.pop(digest, None)
+
+    def _write_all(self, contents: Mapping[Digest, bytes]) -> dict[Digest, OSError]:
+        failed = {}
+        for digest, data in contents.items():
+            try:
+                _write(self._path(digest), data)
+            except OSError as error:
+                failed[digest] = error
+        return failed
+
+    def _remove_all(self, digests: Iterable[Digest]) -> None:
+        for digest in digests:
+            try:
+                self._path(digest).unlink(missing_ok=True)
+            except OSError as error:
+                log.debug("cached content not removed", **{fields.ERROR: str(error.strerror)})
 
     def _path(self, digest: Digest) -> Path:
         return self._blobs / digest.removeprefix("sha256:")

@@ -147,6 +147,7 @@ class KubeRecords:
                 self._namespace,
                 shard.name,
                 {"metadata": {"resourceVersion": shard.version}, "data": dict(patch)},
+                metadata_only=True,
             )
         except NotFound:
             # Somebody deleted it; everything that was in it is known here.
@@ -190,6 +191,7 @@ class KubeRecords:
                 self._namespace,
                 shard.name,
                 {"metadata": {"resourceVersion": shard.version}, "data": dict(patch)},
+                metadata_only=True,
             )
             shard.version = str(live["metadata"]["resourceVersion"])
 

@@ -47,7 +47,7 @@ _EXPIRES = Gauge("fleet_agent_certificate_seconds", "Seconds until the certifica
 _REFUSED = Counter("fleet_agent_heads_refused_total", "Assignments that were refused.", ["reason"])
 _REPORTS = Counter("fleet_agent_reports_total", "Reports sent.")
 
-COALESCE = 0.05
+COALESCE = 0.1
 _FETCH_AGAIN = 2.0
 _PER_FETCH = 200
 
@@ -120,7 +120,8 @@ class Link:
             return
         try:
             head = self._verified(signed)
-            self._assignment = Assignment.of(head, self._from_cache(head))
+            digests = [Digest(ref.digest) for ref in head.sections]
+            self._assignment = Assignment.of(head, self._from_cache(digests))
         except FleetError as error:
             log.warning("kept assignment not used", **{fields.ERROR: str(error)})
             return
@@ -227,10 +228,15 @@ class Link:
         signed = codec.decode(reply.body, SignedHead)
         head = self._verified(signed)
         assignment = await self._complete(head)
-        await self._persist(head, signed)
+        artifacts = asyncio.create_task(self._prefetch(assignment), name="prefetch")
+        try:
+            await self._persist(head, signed)
+        except BaseException:
+            artifacts.cancel()
+            raise
+        await artifacts
         self._assignment, self._etag = assignment, reply.etag or head_digest(signed)
-        if self._missing_artifacts():
-            await self._try_artifacts()
+        self.check_artifacts()
         self._accept(assignment)
         self._news.set()
         # Artifacts that live objects came from are needed to heal while a newer one waits.
@@ -249,11 +255,17 @@ class Link:
         )
 
     async def _complete(self, head: Head) -> Assignment:
-        """Fetch the sections that are not here yet."""
-        blobs = self._from_cache(head)
-        missing = [Digest(ref.digest) for ref in head.sections if Digest(ref.digest) not in blobs]
-        blobs.update(await self._fetch(missing))
-        return Assignment.of(head, blobs)
+        """Fetch the sections that are not here yet; those of the assignment before need not even be read."""
+        before = self._assignment.decoded if self._assignment else {}
+        digests = [
+            digest
+            for ref in head.sections
+            if (ref.target, digest := Digest(ref.digest)) not in before
+            or not self._cache.has(digest)
+        ]
+        blobs = self._from_cache(digests)
+        blobs.update(await self._fetch([digest for digest in digests if digest not in blobs]))
+        return Assignment.of(head, blobs, self._assignment)
 
     async def _persist(self, head: Head, signed: SignedHead) -> None:
         """Write down the position before anything is applied, and what the hub says about its keys."""
@@ -268,24 +280,22 @@ class Link:
             await self._save(msgspec.structs.replace(self.identity, signing_keys=keys))
         await self._cache.save_head(signed)
 
-    def _from_cache(self, head: Head) -> dict[Digest, bytes]:
-        found = (
-            (Digest(ref.digest), self._cache.read(Digest(ref.digest))) for ref in head.sections
-        )
+    def _from_cache(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
+        found = ((digest, self._cache.read(digest)) for digest in digests)
         return {digest: data for digest, data in found if data is not None}
 
     def _missing_artifacts(self) -> list[Digest]:
-        if self._assignment is None:
-            return []
-        return sorted({d for d in self._assignment.artifacts() if not self._cache.has(d)})
+        return self._missing(self._assignment) if self._assignment is not None else []
 
-    async def _try_artifacts(self) -> None:
+    def _missing(self, assignment: Assignment) -> list[Digest]:
+        return sorted({d for d in assignment.artifacts() if not self._cache.has(d)})
+
+    async def _prefetch(self, assignment: Assignment) -> None:
+        """Get the artifacts of an assignment while its position is being written down."""
         try:
-            await self._fetch_artifacts()
+            await self._fetch(self._missing(assignment))
         except FleetError as error:
             log.info("artifacts not fetched", **{fields.ERROR: str(error)})
-        if self._missing_artifacts():
-            self._incomplete.set()
 
     async def _fetch_artifacts(self) -> None:
         found = await self._fetch(self._missing_artifacts())
@@ -308,10 +318,9 @@ class Link:
             frames = list(FrameReader().feed(reply.body))
             if not frames:
                 raise Transient("the hub answered a request for content with nothing")
-            for frame in frames:
-                if frame.data is not None:
-                    found[frame.digest] = frame.data
-                    await self._cache.add(frame.digest, frame.data)
+            new = {frame.digest: frame.data for frame in frames if frame.data is not None}
+            await self._cache.add(new)
+            found |= new
             answered = {frame.digest for frame in frames}
             # The hub may stop early to keep an answer small.
             asked = [digest for digest in batch if digest not in answered] + asked

@@ -108,7 +108,11 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
-    """Settings of the agent in one cluster."""
+    """Settings of the agent of one cluster: every key, with its default where it has one.
+
+    Fill in what is in angle brackets; uncomment what you change. Durations are written 30s, 5m, 2h or 7d; relative
+    paths are relative to this file.
+    """
 
     hub: str
     """The hub's URL for agents, https://HOST:PORT."""

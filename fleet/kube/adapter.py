@@ -191,6 +191,7 @@ class KubernetesCluster:
         *,
         type: PatchType = PatchType.MERGE,  # noqa: A002  # the API's word
         subresource: str = "",
+        metadata_only: bool = False,
     ) -> JsonObject:
         """Change an object that exists."""
         return await self._connection.call_json(
@@ -201,6 +202,7 @@ class KubernetesCluster:
                 where=resource.describe(namespace, name),
                 body=msgspec.json.encode(patch),
                 content_type=type.value,
+                accept=_PARTIAL if metadata_only else JSON,
                 secret=_is_secret(resource),
             )
         )

@@ -194,8 +194,9 @@ class ClusterPort(Protocol):
         *,
         type: PatchType = PatchType.MERGE,  # noqa: A002  # the API's word
         subresource: str = "",
+        metadata_only: bool = False,
     ) -> JsonObject:
-        """Change an object that exists."""
+        """Change an object that exists; returns it as it is then (its metadata only, if asked)."""
         ...
 
     async def delete(
