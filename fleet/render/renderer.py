@@ -49,6 +49,8 @@ SECONDS = Histogram(
 
 _WIDENINGS = 5
 _WHOLE = "."
+_EARLY = 1024 * 1024
+"""Bytes of files that a render holds while it waits for its turn."""
 _FAILURES = 1_000
 _CLOSURES = 20_000
 
@@ -150,7 +152,7 @@ class Renderer:
         if not is_chart(source):
             revision = await self._sources.resolve(source.repo_url, source.target_revision)
             return ResolvedSource(source=source, revision=revision)
-        found = await self._charts.resolve(*chart_address(source), source.target_revision or "*")
+        found = await self._charts.resolve(*chart_address(source), source.target_revision)
         return ResolvedSource(source=source, revision=found.version, digest=found.digest)
 
     async def _render(
@@ -266,10 +268,11 @@ class Renderer:
 
     async def _run(self, key: Digest, plan: Plan) -> StoredClosure:
         try:
+            early = await self._early(plan)
             async with self._turns:
                 RENDERS.labels(kind=plan.kind).inc()
                 with SECONDS.labels(kind=plan.kind).time():
-                    built = await self._built(plan)
+                    built = await self._built(plan, early)
         except FleetError as error:
             FAILURES.labels(reason=error.reason).inc()
             if isinstance(error, BadInput):
@@ -277,8 +280,13 @@ class Renderer:
             raise
         return await self._keep(key, built, plan)
 
-    async def _built(self, plan: Plan) -> Built:
+    async def _early(self, plan: Plan) -> Mapping[str, bytes] | None:
+        """Read before the turn, together with others who do; what is much is let go and read again in the turn."""
         contents = await self._contents(plan.files)
+        return contents if sum(map(len, contents.values())) <= _EARLY else None
+
+    async def _built(self, plan: Plan, early: Mapping[str, bytes] | None) -> Built:
+        contents = early if early is not None else await self._contents(plan.files)
         if not plan.argv:
             return await self._parser.build(_texts(plan, contents))
         tool = await self._tools.get(plan.argv[0])

@@ -261,6 +261,7 @@ class FakeCluster:
         *,
         type: PatchType = PatchType.MERGE,  # noqa: A002  # the API's word
         subresource: str = "",
+        metadata_only: bool = False,
     ) -> JsonObject:
         """Change an object that exists."""
         where = resource.describe(namespace, name)
@@ -278,7 +279,8 @@ class FakeCluster:
             raise Conflict("the object has been modified", where=Where(object=where))
         validate(resource, after, where, live)
         self.writes.append(Write("patch", where, FIELD_MANAGER))
-        return view(self.store.write(resource, live, after, manager=FIELD_MANAGER), resource)
+        after = self.store.write(resource, live, after, manager=FIELD_MANAGER)
+        return view(after, resource, metadata_only=metadata_only)
 
     async def delete(
         self,

@@ -97,11 +97,17 @@ class Spoke:
             await asyncio.wait({self._running})
             self._running = None
 
+    async def running(self) -> int:
+        """Wait for the end; raises what ended it."""
+        assert self._running is not None
+        running, self._running = self._running, None
+        return await asyncio.wait_for(running, 10)
+
     async def artifact(self, *objects: JsonObject) -> str:
         """Put an artifact where a fetch would have put it."""
         data = canonical_bytes({"objects": list(objects)})
         digest = digest_bytes(data)
-        await self.cache.add(digest, data)
+        await self.cache.add({digest: data})
         return digest
 
     def assign(
