@@ -49,6 +49,7 @@ from hub.poller import Poller
 from hub.records import Records
 from hub.refresh import Refresher
 from hub.renderings import Renderings
+from hub.retention import Retention
 from hub.rollup import Rollup
 from hub.settings import HubSettings
 from hub.state import State
@@ -78,12 +79,6 @@ class Hub:
 
     settings: HubSettings
     clock: Clock
-    store: Store
-    artifacts: ArtifactStore
-    mirrors: Mirrors
-    charts: ChartRepositories
-    renderer: Renderer
-    authority: Authority
     state: State
     queues: Queues
     records: Records
@@ -99,6 +94,7 @@ class Hub:
     gateway: Gateway
     api: Api
     lag: LoopLag
+    retention: Retention
 
     async def restore(self) -> None:
         """Read everything durable, in the order in which parts need each other."""
@@ -145,7 +141,7 @@ class Hub:
 
 async def run(settings: HubSettings) -> int:
     """Run the daemon until it is asked to stop; returns the exit status."""
-    logs.configure(settings.log.level, settings.log.form, redact=redact)  # type: ignore[arg-type]  # checked there
+    logs.configure(settings.log.level, settings.log.form, redact=redact)
     for chatty in ("aiosqlite", "git", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     supervisor = Supervisor(grace=settings.grace)
@@ -160,6 +156,7 @@ async def run(settings: HubSettings) -> int:
         for reconciler in hub.reconcilers():
             supervisor.spawn(reconciler.name, _draining(reconciler, supervisor), drains=True)
         supervisor.spawn("loop-lag", hub.lag.run)
+        supervisor.spawn("retention", hub.retention.run)
         hub.begin()
         log.info("hub started", api=f"{address[0]}:{address[1]}", agents=settings.agents.listen)
         return await supervisor.run()
@@ -177,31 +174,51 @@ async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> H
     stack.push_async_callback(mirrors.close)
     charts = ChartRepositories(_chart_settings(settings))
     stack.push_async_callback(charts.close)
+    closures = Closures(store)
     renderer = Renderer(
         sources=mirrors,
         charts=charts,
         artifacts=artifacts,
-        closures=Closures(store),
+        closures=closures,
         settings=_render_settings(settings),
     )
     await renderer.start()
     stack.push_async_callback(renderer.close)
     authority = await Authority.open(settings.state, store, _ca_settings(settings), clock)
     epoch = await read_epoch(store)
-    return _join(settings, clock, store, artifacts, mirrors, charts, renderer, authority, epoch)
+    return _join(
+        settings,
+        clock,
+        Adapters(
+            store=store,
+            artifacts=artifacts,
+            closures=closures,
+            mirrors=mirrors,
+            charts=charts,
+            renderer=renderer,
+            authority=authority,
+            epoch=epoch,
+        ),
+    )
 
 
-def _join(  # the composition root hands over what was built with I/O
-    settings: HubSettings,
-    clock: Clock,
-    store: Store,
-    artifacts: ArtifactStore,
-    mirrors: Mirrors,
-    charts: ChartRepositories,
-    renderer: Renderer,
-    authority: Authority,
-    epoch: int,
-) -> Hub:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """What was opened with I/O."""
+
+    store: Store
+    artifacts: ArtifactStore
+    closures: Closures
+    mirrors: Mirrors
+    charts: ChartRepositories
+    renderer: Renderer
+    authority: Authority
+    epoch: int
+
+
+def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
+    store, artifacts, authority = adapters.store, adapters.artifacts, adapters.authority
+    mirrors, renderer = adapters.mirrors, adapters.renderer
     state = State()
     queues = Queues.make(clock)
     records = Records(store)
@@ -248,7 +265,7 @@ def _join(  # the composition root hands over what was built with I/O
         state=state,
         operations=operations,
         hub_id=authority.hub_id,
-        epoch=epoch,
+        epoch=adapters.epoch,
         keys=authority.signing_keys,
         cluster_uid=lambda name: uid_of(authority.identity(name)),
         removing=records.is_removing,
@@ -317,13 +334,34 @@ def _join(  # the composition root hands over what was built with I/O
         ),
         clock=clock,
     )
+    retention = Retention(
+        store=store,
+        artifacts=artifacts,
+        state=state,
+        clock=clock,
+        named=dispatcher.named,
+        forgotten=adapters.closures.forget,
+    )
     return Hub(
-        settings=settings, clock=clock, store=store, artifacts=artifacts, mirrors=mirrors,
-        charts=charts, renderer=renderer, authority=authority, state=state, queues=queues,
-        records=records, accepted=accepted, worlds=worlds, operations=operations,
-        evaluator=evaluator, renderings=renderings, dispatcher=dispatcher, rollup=rollup,
-        poller=poller, enrolment=enrolment, gateway=gateway, api=api, lag=lag,
-    )  # fmt: skip
+        settings=settings,
+        clock=clock,
+        state=state,
+        queues=queues,
+        records=records,
+        accepted=accepted,
+        worlds=worlds,
+        operations=operations,
+        evaluator=evaluator,
+        renderings=renderings,
+        dispatcher=dispatcher,
+        rollup=rollup,
+        poller=poller,
+        enrolment=enrolment,
+        gateway=gateway,
+        api=api,
+        lag=lag,
+        retention=retention,
+    )
 
 
 def uid_of(identity: Identity | None) -> str:

@@ -46,6 +46,10 @@ class Closures:
         await self.store.commit(Put(Kind.CLOSURES, key, closure.encode()))
         self._remember(key, closure)
 
+    def forget(self, key: Digest) -> None:
+        """Drop a closure that is gone from the store."""
+        self._recent.pop(key, None)
+
     def _remember(self, key: Digest, closure: StoredClosure) -> StoredClosure:
         self._absent.pop(key, None)
         self._recent[key] = closure

@@ -137,6 +137,10 @@ class Dispatcher:
         line = self._lines.get(cluster)
         return line.record.generation if line and line.record else 0
 
+    def named(self) -> frozenset[str]:
+        """Return every digest that the recent assignments of any cluster name."""
+        return frozenset(digest for line in self._lines.values() for digest in line.readable)
+
     def is_bound(self, cluster: ClusterName) -> bool:
         """Whether an agent has joined for the cluster."""
         return bool(self.cluster_uid(cluster))

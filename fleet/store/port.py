@@ -36,7 +36,7 @@ class Kind(StrEnum):
     OPERATIONS = "operations"
     HISTORY = "history"
     REPORTS = "reports"
-    ARTIFACTS = "artifacts"
+    UNUSED = "unused"
     AUDIT = "audit"
 
 
