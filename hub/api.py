@@ -102,6 +102,7 @@ class Api:
             web.post(f"{PREFIX}/clusters", self._add_cluster),
             web.get(f"{PREFIX}/clusters/{{name}}", self._cluster),
             web.delete(f"{PREFIX}/clusters/{{name}}", self._remove_cluster),
+            web.post(f"{PREFIX}/clusters/{{name}}/revoke", self._revoke_cluster),
             web.get(f"{PREFIX}/holds", self._holds),
             web.post(f"{PREFIX}/approve", self._approve),
             web.get(f"{PREFIX}/explain/{{cluster}}/{{app}}", self._explain),
@@ -195,6 +196,10 @@ class Api:
         name = self._known_cluster(request)
         cascade = request.query.get("cascade", "false") == "true"
         return _json(api.Message(message=await self.enrolment.remove(name, cascade=cascade)))
+
+    async def _revoke_cluster(self, request: web.Request) -> web.Response:
+        name = self._known_cluster(request)
+        return _json(api.Message(message=await self.enrolment.revoke(name)))
 
     async def _holds(self, _request: web.Request) -> web.Response:
         return _json(self.views.holds())

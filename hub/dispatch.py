@@ -312,6 +312,7 @@ class Dispatcher:
             or head.operations != self.operations.open_for(cluster)
             or head.released != self._released(cluster, head.released, record.targets, draft)
             or head.cluster_uid != uid
+            or head.keys != self._announced()
             or record.epoch != self.epoch
         )
 
@@ -332,6 +333,10 @@ class Dispatcher:
                 if name not in draft and name in elsewhere and name in known
             )
         )
+
+    def _announced(self) -> tuple[str, ...]:
+        """Return the keys that agents shall trust from now on: those that sign, a new one beside the old."""
+        return tuple(sorted(key.public for key in self.keys()))
 
     def _is_detached(self, cluster: ClusterName) -> bool:
         return cluster not in self.state.desired.clusters and not self.removing(cluster)
@@ -359,6 +364,7 @@ class Dispatcher:
             released=self._released(
                 cluster, before.released, record.targets if record else {}, draft
             ),
+            keys=self._announced(),
             detached=self._is_detached(cluster),
         )
         named = tuple(

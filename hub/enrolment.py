@@ -101,6 +101,14 @@ class Enrolment:
         await self.forget(name)
         return f"forgot cluster {name}" + ("" if cascade else "; nothing on it was changed")
 
+    async def revoke(self, name: ClusterName) -> str:
+        """Cut a cluster's agent off at once; the cluster stays, and a new agent joins with a new token."""
+        await self.authority.revoke(name)
+        log.warning("cluster revoked", **{fields.CLUSTER: name})
+        return (
+            f"the agent of {name} is cut off; fleet cluster add {name} makes a token for a new one"
+        )
+
     async def finish_removal(self, name: ClusterName) -> None:
         """Forget a cluster that was being removed and is empty now."""
         if self.records.is_removing(name) and not self.state.statuses.get(name):

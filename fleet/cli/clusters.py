@@ -23,7 +23,7 @@ from fleet.cli.output import (
 from fleet.errors import BadInput
 from fleet.wire import api
 
-app = typer.Typer(no_args_is_help=True, help="Clusters: add, list, get, remove.")
+app = typer.Typer(no_args_is_help=True, help="Clusters: add, list, get, remove, revoke.")
 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", text("name")),
@@ -110,6 +110,19 @@ def remove_cluster(
         typer.confirm(f"Cluster {name}: {what}?", abort=True)
     path = f"clusters/{segment(name)}?cascade={'true' if cascade else 'false'}"
     note(connection(context).delete(path, api.Message).message)
+
+
+@app.command("revoke")
+def revoke_cluster(
+    context: typer.Context,
+    name: ClusterArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Cut a cluster's agent off at once: its certificates are worth nothing from now on."""
+    if not yes:
+        typer.confirm(f"Cluster {name}: cut its agent off?", abort=True)
+    path = f"clusters/{segment(name)}/revoke"
+    note(connection(context).post(path, api.Message(message=""), api.Message).message)
 
 
 def _labels(pairs: list[str]) -> dict[str, str]:

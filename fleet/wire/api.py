@@ -9,7 +9,7 @@ Paths are below ``/api/v1``; every call but the probes and the webhook wants ``A
 | ``GET appsets``, ``GET appsets/NAME`` | `AppSetList`, `AppSetRow` |
 | ``GET clusters``, ``GET clusters/NAME`` | `ClusterList`, `ClusterRow` |
 | ``POST clusters`` (`AddCluster`) | `JoinInstructions` |
-| ``DELETE clusters/NAME?cascade=true`` | `Message` |
+| ``DELETE clusters/NAME?cascade=true``, ``POST clusters/NAME/revoke`` | `Message` |
 | ``GET holds``, ``POST approve`` (`ApproveRequest`) | `HoldList`, `Message` |
 | ``GET explain/CLUSTER/APP`` | `Explanation` |
 | ``GET graph?cluster=NAME`` | `Graph` |
