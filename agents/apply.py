@@ -19,7 +19,7 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.errors import FleetError
 from fleet.health.assess import has_rule
 from fleet.kube.errors import Conflict, NotFound, UnknownKind
-from fleet.kube.port import ClusterPort, Discovery, Propagation, Resource
+from fleet.kube.port import ClusterPort, Propagation, Resource
 from fleet.model.identity import ObjectRef
 from fleet.runtime.clock import Clock
 from fleet.sync.compare import keep_live
@@ -36,8 +36,7 @@ from fleet.sync.plan import Change
 _APPLIED = Counter("fleet_agent_applies_total", "Server-side applies by result.", ["result"])
 _DELETED = Counter("fleet_agent_deletes_total", "Deletions by result.", ["result"])
 _LIST_FROM = 3
-_REFRESH_TRIES = 20
-_REFRESH_PAUSE = 0.25
+_SERVED_SOON = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +139,13 @@ class Applier:
         return f"waits for finalizer {names}" if names else "is being deleted"
 
     async def resource_for(self, manifest: Manifest) -> Resource:
-        """The kind as the cluster serves it in the manifest's version; a new CRD gets some seconds to appear."""
+        """The kind as the cluster serves it in the manifest's version; raises UnknownKind."""
         group, version = group_of(manifest.api_version), manifest.api_version.rpartition("/")[2]
-        for attempt in range(_REFRESH_TRIES):
-            discovery = await self._cluster.discovery(refresh=attempt > 0)
+        for refresh in (False, True):
+            discovery = await self._cluster.discovery(refresh=refresh)
             found = discovery.find(group, version, manifest.ref.kind)
             if found is not None:
                 return found
-            if _is_hopeless(discovery, manifest):
-                break
-            await self._clock.sleep(_REFRESH_PAUSE)
         raise UnknownKind(
             f"the cluster does not serve {manifest.ref.kind} in {manifest.api_version}",
             hint="install its CustomResourceDefinition, or depend on the application that does",
@@ -186,7 +182,7 @@ class Applier:
             )
         except NotFound:
             # A kind that discovery knows answers 404 for a moment after its CRD was established.
-            await self._clock.sleep(_REFRESH_PAUSE)
+            await self._clock.sleep(_SERVED_SOON)
             return await self._cluster.apply(
                 resource, body, force=True, metadata_only=metadata_only
             )
@@ -232,12 +228,6 @@ class Applier:
         live = await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
         owner = parse_tracking_id(annotation(live, TRACKING_ID))
         return str(live["metadata"].get("uid") or "") if owner == (target, ref) else ""
-
-
-def _is_hopeless(discovery: Discovery, manifest: Manifest) -> bool:
-    """The kind is served, only not in this version: waiting for a CRD would not help."""
-    group = group_of(manifest.api_version)
-    return discovery.preferred(group, manifest.ref.kind) is not None
 
 
 async def _all(

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fleet.errors import FleetError, NotReady, Transient
+from fleet.kube.errors import UnknownKind
 from fleet.model.identity import ObjectRef
 from fleet.runtime.clock import Clock
 
@@ -18,6 +19,9 @@ _FIRST = 1.0
 _LONGEST = 300.0
 _QUIET = 60.0
 _SOON = 0.5
+_QUICK = 0.25
+_QUICK_TRIES = 20
+"""A kind whose CRD was just applied is served within seconds."""
 
 
 @dataclass(slots=True)
@@ -55,7 +59,9 @@ class Pacer:
 
     def failed(self, ref: ObjectRef, digest: str, error: FleetError) -> None:
         """Note that an object could not be written."""
-        if isinstance(error, NotReady):
+        if isinstance(error, UnknownKind) and self._count(ref, digest) < _QUICK_TRIES:
+            self._note(ref, digest, exactly=_QUICK)
+        elif isinstance(error, NotReady):
             self._note(ref, digest, exactly=self._not_ready * 0.9)
         elif isinstance(error, Transient):
             self._note(ref, digest, exactly=max(error.retry_after or 0.0, _SOON))
@@ -67,6 +73,10 @@ class Pacer:
         """Forget: somebody asked for a sync, or the objects are gone."""
         for ref in refs:
             self._paces.pop(ref, None)
+
+    def _count(self, ref: ObjectRef, digest: str) -> int:
+        pace = self._paces.get(ref)
+        return pace.count if pace is not None and pace.digest == digest else 0
 
     def _note(
         self, ref: ObjectRef, digest: str, *, shortest: float = 0.0, exactly: float | None = None

@@ -68,6 +68,10 @@ class _Run:
     def is_gated(self) -> bool:
         return bool(self.waiting_for)
 
+    def working_error(self) -> FleetError | None:
+        """What is wrong with the desired state; what is wrong with one that has to wait may pass by itself."""
+        return None if self.is_gated else self.desired.error()
+
 
 @dataclass(kw_only=True)
 class TargetSync:
@@ -107,7 +111,7 @@ class TargetSync:
         try:
             await self._start(run, assignment)
             await self._work(run, assignment)
-            run.error = run.progress.error() or run.desired.error()
+            run.error = run.progress.error() or run.working_error()
         except FleetError as error:
             run.error = error
         await self._finish(run)
@@ -150,10 +154,22 @@ class TargetSync:
         self._take_findings(run.progress, found)
         await self._note_policy(run)
         await self._carry_out(run, desired, found, assignment, discovery)
+        self._complete(run, desired, assignment)
+
+    def _complete(self, run: _Run, desired: Desired, assignment: Assignment) -> None:
+        """Note that an artifact is applied completely, where it is."""
         done = run.progress
-        if not run.is_gated and not done.is_waiting and done.inventory.has_applied(desired):
-            done.inventory = done.inventory.completed(desired.artifact)
-            self.inventories.note(done.inventory)
+        if run.is_gated or done.is_waiting or assignment.head.detached:
+            return
+        is_meant = bool(desired.manifests) or not run.refused
+        if not (is_meant and done.inventory.has_applied(desired)):
+            return
+        was_confirmed = done.inventory.confirmed
+        done.inventory = done.inventory.completed(desired.artifact)
+        self.inventories.note(done.inventory)
+        if not was_confirmed:
+            # What may be deleted now was not before.
+            done.look_again = 0.0
 
     async def _desired(self, run: _Run, *, whole: bool) -> tuple[Desired, Discovery]:
         """Make the desired state; kinds that are not known may have come since discovery was asked last."""

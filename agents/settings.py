@@ -101,9 +101,9 @@ class LogSettings:
     """Log lines on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important lines to write."""
+    """The least important lines to write: debug, info, warning or error."""
     form: Literal["json", "console"] = "json"
-    """One JSON object a line, or text for people."""
+    """One JSON object a line, or ``console``: text for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
