@@ -34,7 +34,11 @@ def test_the_pin_picks_its_ca_and_no_other() -> None:
     assert enrol.pinned_bundle(BUNDLE, OTHER.pin()) == OTHER.certificate.pem()
 
 
-@pytest.mark.parametrize("pin", ["", "0" * 64, CA.pin()[:-1], CA.pin().upper()])
+@pytest.mark.parametrize(
+    "pin",
+    ["", "0" * 64, CA.pin()[:-1], CA.pin().upper()],
+    ids=["empty", "zeros", "short", "upper-case"],
+)
 def test_another_pin_is_another_hub(pin: str) -> None:
     with pytest.raises(Denied, match="not the one"):
         enrol.pinned_bundle(BUNDLE, pin)
