@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentsListener:
-    """Where agents dial in (mutual TLS; a load balancer must pass TCP through)."""
+    """Where agents dial in: mutual TLS, so a load balancer must pass TCP through."""
 
     listen: str
     """HOST:PORT."""
@@ -26,23 +27,28 @@ class AgentsListener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiListener:
-    """Where people, probes and webhooks come in."""
+    """Where people, probes, metrics and webhooks come in."""
 
     listen: str
     """HOST:PORT; anything but a loopback address needs ``certFile`` and ``keyFile``."""
     cert_file: Path | None = None
+    """PEM file with the listener's certificate chain."""
     key_file: Path | None = None
+    """PEM file with its key."""
     token_file: Path | None = None
     """The administrators' token; default ``<state>/admin.token``, made at the first start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetRepository:
-    """One place that fleet documents are read from."""
+    """A place where the documents of the fleet are: clusters, projects, Applications, ApplicationSets."""
 
     repo_url: str
+    """https://, ssh://, or git@HOST:PATH; file:// and http:// only where ``git`` below allows them."""
     revision: str = "HEAD"
+    """A branch, a tag, a commit or a range of versions; HEAD is the default branch."""
     path: str = "."
+    """The folder of the documents; folders in it are read too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +56,17 @@ class Access:
     """Credentials and trust for repositories (git, Helm, OCI) below one URL prefix; the longest wins."""
 
     url_prefix: str
+    """What the repository's URL begins with; the longest prefix wins."""
     username_file: Path | None = None
+    """File with the user's name. This and all files below are read again when they change."""
     password_file: Path | None = None
+    """File with a password or token."""
     ssh_key_file: Path | None = None
+    """Private key without a passphrase, mode 0600."""
     known_hosts_file: Path | None = None
+    """Host keys to trust, as ssh-keyscan prints them; an unknown host is refused."""
     ca_file: Path | None = None
+    """Certificate authorities to trust instead of the system's."""
     insecure: bool = False
     """Do not verify the server's certificate."""
     pass_credentials: bool = False
@@ -63,6 +75,8 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Git:
+    """How git repositories are reached."""
+
     allow_file: bool = False
     """Accept ``file://`` repositories."""
     allow_http: bool = False
@@ -70,11 +84,15 @@ class Git:
     poll_interval: timedelta = timedelta(seconds=120)
     """How often each repository is asked for news, with jitter; webhooks only make it sooner."""
     timeout: timedelta = timedelta(seconds=60)
+    """For one fetch."""
     clone_timeout: timedelta = timedelta(minutes=10)
+    """For the first fetch of a repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Render:
+    """How manifests are made."""
+
     helm: Path | None = None
     """The helm program; default: from PATH."""
     kubectl: Path | None = None
@@ -82,9 +100,11 @@ class Render:
     concurrency: int = 2
     """Renders at the same time."""
     timeout: timedelta = timedelta(seconds=90)
+    """For one render."""
     require_sandbox: bool = True
     """Refuse to start where a render child cannot be cut off from the network."""
     allow_remote_bases: bool = False
+    """Kustomizations with bases or resources by URL: not built yet, the hub refuses ``true`` at its start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +124,11 @@ class Identity:
     """Lifetimes of what the hub issues."""
 
     certificate_lifetime: timedelta = timedelta(hours=24)
+    """Of an agent's certificate; it renews itself long before."""
     renew_expired_for: timedelta = timedelta(days=30)
     """How long an expired certificate may still be exchanged for a new one, by proof of its key."""
     join_token_lifetime: timedelta = timedelta(hours=1)
+    """How long a token of ``fleet cluster add`` may be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,17 +138,27 @@ class Webhook:
     secret_file: Path | None = None
     """The shared secret; without it events are refused."""
     allow_unsigned: bool = False
+    """Accept events that nobody signed; they only make the hub look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    level: str = "info"
-    form: str = "json"
-    """json or console."""
+    """Log lines on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines to write: debug, info, warning or error."""
+    form: Literal["json", "console"] = "json"
+    """One JSON object a line, or ``console``: text for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSettings:
+    """Settings of the hub: every key, with its default where it has one.
+
+    Fill in what is in angle brackets; uncomment what you change. Durations are written 30s, 5m, 2h or 7d; relative
+    paths are relative to this file. ``fleet hub check FILE`` names every mistake with its line.
+    """
+
     state: Path
     """The folder of everything durable: database, artifacts, keys, mirrors. Mode 0700."""
     external_url: str
@@ -134,6 +166,7 @@ class HubSettings:
     agents: AgentsListener
     api: ApiListener
     repositories: tuple[FleetRepository, ...]
+    """Where the documents of the fleet are: clusters, projects, Applications, ApplicationSets."""
     database: str = ""
     """SQLAlchemy URL; default: SQLite in the state folder."""
     access: tuple[Access, ...] = ()

@@ -269,12 +269,16 @@ class _Reader:
 
 _NAMES: dict[Any, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path",
-    timedelta: "a duration such as 30s", Size: "a size such as 64Mi",
+    timedelta: "a duration such as 30s", Size: "a size such as 64Mi", type(None): "null",
 }  # fmt: skip
 
 
 def type_name(type_: Any) -> str:
-    """Say a scalar type in words, for messages and documentation."""
+    """Say a type of values in words, for messages and documentation."""
+    if get_origin(type_) is Literal:
+        return " or ".join(str(item) for item in get_args(type_))
+    if get_origin(type_) in (Union, types.UnionType):
+        return " or ".join(type_name(item) for item in get_args(type_))
     return _NAMES.get(type_) or _NAMES.get(getattr(type_, "__supertype__", None)) or str(type_)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from fleet.codec import yamldoc
 from fleet.runtime.settings import SettingField, Size, is_settings_type, setting_fields, type_name
@@ -54,7 +54,7 @@ def _fields(type_: type, indent: int, *, off: bool, given: object = None) -> Ite
     for item in setting_fields(type_):
         if given is not None:
             item = replace(item, required=False, default=getattr(given, item.attribute))  # noqa: PLW2901
-        yield from _comment(docs.get(item.attribute, ""), indent)
+        yield from _comment(docs.get(item.attribute, "") or _section_doc(item.type), indent)
         yield from _field(item, indent, off=off)
 
 
@@ -73,6 +73,13 @@ def _field(item: SettingField, indent: int, *, off: bool) -> Iterator[str]:
     yield from _fields(nested, indent + (4 if listed else 2), off=inner, given=given)
 
 
+def _section_doc(type_: Any) -> str:
+    nested, _ = _nested(type_)
+    text = inspect.getdoc(nested) if nested else None
+    # a dataclass without a docstring gets its signature for one
+    return "" if nested is None or not text or text.startswith(f"{nested.__name__}(") else text
+
+
 def _nested(type_: Any) -> tuple[type | None, bool]:
     if is_settings_type(type_):
         return type_, False
@@ -88,14 +95,15 @@ def _line(text: str, indent: int, *, off: bool) -> str:
 
 
 def _comment(text: str, indent: int) -> Iterator[str]:
-    for paragraph in text.splitlines():
-        for line in textwrap.wrap(paragraph, _WIDTH - indent - 3) or [""]:
-            yield f"{' ' * indent}## {line}".rstrip()
+    paragraphs = text.replace("``", "`").split("\n\n") if text else []
+    for number, paragraph in enumerate(paragraphs):
+        if number:
+            yield f"{' ' * indent}##"
+        for line in textwrap.wrap(" ".join(paragraph.split()), _WIDTH - indent - 3):
+            yield f"{' ' * indent}## {line}"
 
 
 def _type_text(type_: Any) -> str:
-    if get_origin(type_) is Literal:
-        return " or ".join(str(item) for item in get_args(type_))
     if isinstance(type_, type) and issubclass(type_, Enum):
         return " or ".join(str(item.value) for item in type_)
     return type_name(type_)
