@@ -423,6 +423,7 @@ def _git_settings(settings: HubSettings) -> GitSettings:
         allow_http=settings.git.allow_http,
         timeout=settings.git.timeout,
         clone_timeout=settings.git.clone_timeout,
+        limits=settings.git.limits,
     )
 
 

@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from fleet.git.settings import GitLimits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentsListener:
@@ -86,6 +88,7 @@ class Git:
     timeout: timedelta = timedelta(seconds=60)
     """For one fetch."""
     clone_timeout: timedelta = timedelta(minutes=10)
+    limits: GitLimits = field(default_factory=GitLimits)
     """For the first fetch of a repository."""
 
 

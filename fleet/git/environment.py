@@ -144,7 +144,7 @@ def _ssh(url: RepositoryUrl, access: RepositoryAccess | None) -> dict[str, str]:
     if not access or not access.known_hosts_file:
         raise Denied(
             f"{where} cannot be trusted: no knownHostsFile for {url.host}",
-            hint="add the server's host key to a file and name it in git.access",
+            hint="add the server's host key to a file and name it in access",
         )
     options = {
         "BatchMode": "yes",

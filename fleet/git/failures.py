@@ -50,14 +50,14 @@ _ROWS = (
         r"|HTTP Basic: Access denied|Load key .*: (error|invalid|Permission|bad)",
         Denied,
         "refused the credentials, or wants some",
-        "check the files of git.access for this URL",
+        "check the files of access for this URL",
     ),
     _row(
         r"SSL certificate problem|certificate verif|SSL: no alternative certificate|self.signed"
         r"|unable to get local issuer|error setting certificate",
         Denied,
         "has a TLS certificate that is not trusted",
-        "name the CA's certificate as caFile in git.access",
+        "name the CA's certificate as caFile in access",
     ),
     _row(
         r"transport '.*' not allowed|protocol .* (not supported|disabled)",

@@ -124,12 +124,12 @@ def _parse_url(
         _check_path(url, path)
         return RepositoryUrl(scheme="file", user="", host="", port=0, path=path)
     if scheme == "http" and not allow_http:
-        raise _denied(url, "is not encrypted", "use https, or set git.allowHttp")
+        raise _denied(url, "is not encrypted", "use https, or set git.allowHTTP")
     if scheme not in _DEFAULT_PORTS:
         raise _denied(url, f"has the protocol {scheme[:40]!r}", "https and ssh are allowed")
     userinfo, _, hostport = authority.rpartition("@")
     if ":" in userinfo:
-        raise _denied(url, "holds a password", "put credentials into files named by git.access")
+        raise _denied(url, "holds a password", "put credentials into files named by access")
     host, port = _split_port(url, hostport, scheme)
     user = unquote(userinfo) if scheme == "ssh" else ""
     return _checked(url, scheme, user, host, port, path)
