@@ -19,6 +19,8 @@ from fleet.model.identity import ObjectRef
 from fleet.sync.drift import LiveObject, live_object
 from fleet.sync.manifest import parse_tracking_id
 
+_REMEMBERED = 1000
+
 KindKey = tuple[str, str]
 """Group and kind."""
 
@@ -46,6 +48,8 @@ class LiveTable:
         self._listeners: list[Callable[[str], None]] = []
         self._seen: dict[KindKey, dict[ObjectRef, Seen]] = {}
         self._kept: frozenset[str] = frozenset()
+        self._gone: dict[ObjectRef, int] = {}
+        """Versions at which objects went lately: an older answer that arrives later must not bring them back."""
 
     def listen(self, listener: Callable[[str], None]) -> None:
         """Be told the application whose objects changed."""
@@ -65,7 +69,8 @@ class LiveTable:
         known = self._seen.setdefault(_key(ref), {})
         before = known.get(ref)
         version = version_of(obj)
-        if before is not None and version and version < before.version:
+        known_version = before.version if before is not None else self._gone.get(ref, 0)
+        if version and version < known_version:
             return ref
         seen = self._reduced(obj, version)
         known[ref] = seen
@@ -79,7 +84,11 @@ class LiveTable:
         """Take in that an object is gone, or does not carry our label any more."""
         known = self._seen.get(_key(ref), {})
         before = known.get(ref)
-        if before is None or (version and version < before.version):
+        if before is not None and version and version < before.version:
+            return
+        if version:
+            self._remember_gone(ref, version)
+        if before is None:
             return
         del known[ref]
         self._notify(before, None)
@@ -116,6 +125,12 @@ class LiveTable:
 
     def __len__(self) -> int:
         return sum(len(seen) for seen in self._seen.values())
+
+    def _remember_gone(self, ref: ObjectRef, version: int) -> None:
+        self._gone.pop(ref, None)
+        self._gone[ref] = version
+        if len(self._gone) > _REMEMBERED:
+            del self._gone[next(iter(self._gone))]
 
     def _reduced(self, obj: JsonObject, version: int) -> Seen:
         live = live_object(obj)

@@ -316,9 +316,8 @@ class Estate:
     def stop(self) -> None:
         """Stop everything."""
         for member in self.members.values():
-            if member.agent.is_running:
-                member.agent.kill()
-        if self._hub is not None and self._hub.is_running:
+            member.agent.kill()
+        if self._hub is not None:
             self._hub.kill()
         if self._watchdog is not None:
             self._watchdog.close()

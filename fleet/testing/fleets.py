@@ -25,6 +25,7 @@ from pathlib import Path
 from fleet.codec import yamldoc
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.testing.audit import AGENT, Cursor
+from fleet.testing.controlplane.access import MERGE_PATCH
 from fleet.testing.controlplane.plane import ControlPlane
 from fleet.testing.estate import Estate, wait_until
 from fleet.testing.repos import Content, RepoBuilder
@@ -149,6 +150,16 @@ class Fleet:
         """A cluster's audit log from now on."""
         return Cursor(self.planes[cluster])
 
+    def change(self, cluster: str, path: str, patch: JsonObject) -> None:
+        """Change an object by hand (a merge patch, as the administrator)."""
+        answer = self.planes[cluster].request("PATCH", path, patch, content_type=MERGE_PATCH)
+        assert answer.is_success(), answer
+
+    def delete(self, cluster: str, path: str) -> None:
+        """Delete an object by hand."""
+        answer = self.planes[cluster].request("DELETE", path)
+        assert answer.is_success(), answer
+
     def wait_for(
         self, cluster: str, path: str, *, gone: bool = False, timeout: float = 30.0
     ) -> JsonObject:
@@ -189,6 +200,18 @@ class Fleet:
             error.add_note(f"it is {self.estate.apps().get(target)}")
             raise
 
+    def wait_left(self, target: str, *, timeout: float = 30.0) -> None:
+        """Wait until the hub has no row of a target (``cluster/name``) any more."""
+        try:
+            wait_until(
+                lambda: target not in self.estate.apps(),
+                timeout=timeout,
+                what=f"{target}'s leaving",
+            )
+        except Exception as error:
+            error.add_note(f"it is {self.estate.apps().get(target)}")
+            raise
+
     def settled(self) -> None:
         """Wait until the hub has evaluated the newest commit of the repository."""
         head = self.repo.head()
@@ -203,7 +226,11 @@ class Fleet:
 
     def metric(self, name: str) -> float:
         """One of the hub's metrics, its labels summed up."""
-        with urllib.request.urlopen(f"{self.estate.url}/metrics", timeout=10) as answer:  # noqa: S310  # our own hub
+        token = self.estate.token_file.read_text().strip()
+        request = urllib.request.Request(  # noqa: S310  # our own hub
+            f"{self.estate.url}/metrics", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             lines = answer.read().decode().splitlines()
         values = [
             float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}(\{{| )", line)
@@ -211,7 +238,13 @@ class Fleet:
         return sum(values)
 
 
-# documents
+# addresses and documents
+
+
+def at(kind: str, namespace: str, name: str = "") -> str:
+    """The address of an object, or of all of a kind in a namespace: ``at("configmaps", "shop", "settings")``."""
+    root = "/apis/apps/v1" if kind == "deployments" else "/api/v1"
+    return f"{root}/namespaces/{namespace}/{kind}" + (f"/{name}" if name else "")
 
 
 def documents(*values: JsonObject) -> str:
