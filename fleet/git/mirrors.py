@@ -47,6 +47,9 @@ class Freshness:
 class _Repository:
     mirror: Mirror
     batches: Batches | None = None
+    resolved: dict[str, str] = field(default_factory=dict)
+    """Commits by revision, as long as these are the mirror's refs:"""
+    resolved_in: dict[str, str] | None = None
     fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
     listing: asyncio.Lock = field(default_factory=asyncio.Lock)
     begun: int = 0
@@ -72,6 +75,7 @@ class Mirrors:
         self._fetchers = ThreadPoolExecutor(limits.fetches, thread_name_prefix="git-fetch")
         self._readers = ThreadPoolExecutor(limits.reads, thread_name_prefix="git-read")
         self._repositories: dict[str, _Repository] = {}
+        self._named: dict[str, _Repository] = {}
         self._trees: OrderedDict[tuple[str, str], Tree] = OrderedDict()
         environment.prepare(settings.state)
         _remove_halves(settings.state)
@@ -100,11 +104,16 @@ class Mirrors:
         refs = repository.mirror.known_refs
         if refs is None:
             refs = await self._repaired(repository, repository.mirror.refs)
+        if repository.resolved_in is not refs:
+            repository.resolved_in, repository.resolved = refs, {}
+        if revision in repository.resolved:
+            return repository.resolved[revision]
         try:
             found = revisions.find(revision, refs)
         except BadInput as error:
             raise error.at(object=str(repository.mirror.url)) from None
         if found.checked and revisions.is_full(found.id):
+            repository.resolved[revision] = found.id
             return found.id
         if commit := await self._repaired(repository, repository.mirror.peel, found.id):
             return commit
@@ -166,6 +175,7 @@ class Mirrors:
         async with repository.fetching:
             await self._in(self._readers, repository.mirror.discard)
         self._repositories.pop(key, None)
+        self._named = {}
         for held in [held for held in self._trees if held[0] == key]:
             del self._trees[held]
 
@@ -241,6 +251,8 @@ class Mirrors:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
 
     def _repository(self, repo_url: str) -> _Repository:
+        if repo_url in self._named:
+            return self._named[repo_url]
         settings = self._settings
         url = urls.parse(repo_url, allow_file=settings.allow_file, allow_http=settings.allow_http)
         if url.key not in self._repositories:
@@ -248,7 +260,7 @@ class Mirrors:
             mirror = Mirror(url, settings.state / f"{name}.git", settings, self._git)
             freshness = Freshness(fetched_at=mirror.fetched_at())
             self._repositories[url.key] = _Repository(mirror, freshness=freshness)
-        return self._repositories[url.key]
+        return self._named.setdefault(repo_url, self._repositories[url.key])
 
     def _open_stored(self) -> None:
         for path in sorted(self._settings.state.glob("*.git")):

@@ -87,6 +87,8 @@ class Reconciler(Generic[K]):
         self._retry = retry or RetryPolicy()
         self._rng = rng or Random()  # noqa: S311  # jitter, not a secret
         self._attempts: dict[K, int] = {}
+        self._seconds = _SECONDS.labels(name)
+        self._runs: dict[str, Counter] = {}
 
     async def run(self) -> None:
         """Work until the queue is closed; the runs under way are finished first."""
@@ -145,8 +147,10 @@ class Reconciler(Generic[K]):
 
     def _record(self, outcome: Outcome | None, error: Exception | None, seconds: float) -> None:
         result = _result(error)
-        _RUNS.labels(self.name, result).inc()
-        _SECONDS.labels(self.name).observe(seconds)
+        if result not in self._runs:
+            self._runs[result] = _RUNS.labels(self.name, result)
+        self._runs[result].inc()
+        self._seconds.observe(seconds)
         data: dict[str, object] = {fields.RESULT: result, fields.SECONDS: round(seconds, 4)}
         if isinstance(outcome, RequeueAfter):
             data[fields.NEXT] = round(outcome.seconds, 3)
