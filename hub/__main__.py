@@ -22,6 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     check = commands.add_parser("check", help="check the settings and exit")
     check.add_argument("config", type=Path, metavar="FILE", help="hub.yaml")
     chosen = parser.parse_args(arguments)
+    if "rich" not in sys.modules:
+        # structlog would import it where it is installed: 10 MB for tracebacks in colour.
+        sys.modules["rich"] = None  # type: ignore[assignment]  # makes `import rich` fail
     from hub import app
 
     try:
