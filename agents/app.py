@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from agents import enrolment
@@ -37,6 +38,7 @@ from fleet.runtime.backoff import Backoff
 from fleet.runtime.clock import Clock, SystemClock
 from fleet.runtime.probes import Probes
 from fleet.runtime.supervisor import Supervisor
+from fleet.wire.token import JoinToken
 
 log = structlog.get_logger(__name__)
 
@@ -123,7 +125,8 @@ async def enrol(settings: AgentSettings) -> Identity:
     transport = new_transport(settings, "")
     try:
         uid = await cluster_uid(cluster)
-        return await identified(settings, make_records(settings, cluster), transport, uid)
+        records = make_records(settings, cluster)
+        return await identified(settings, records, transport, uid, insist=True)
     finally:
         await transport.close()
         await cluster.close()
@@ -160,28 +163,61 @@ def new_transport(settings: AgentSettings, instance: str) -> Transport:
 
 
 async def identified(
-    settings: AgentSettings, records: Records, transport: Transport, uid: str
+    settings: AgentSettings,
+    records: Records,
+    transport: Transport,
+    uid: str,
+    *,
+    insist: bool = False,
 ) -> Identity:
-    """The kept identity, or a new one by the join token."""
+    """The kept identity, or a new one by the join token.
+
+    Another token than the one that was joined with means that somebody wants a new identity, such as after a
+    revocation. A kept identity stays where that fails, for the agent has to work without a hub, too; with
+    ``insist`` the failure is raised.
+    """
     data = await records.load_identity()
     kept = identities.decode(data) if data is not None else None
-    if kept is not None and kept.is_joined and kept.cluster_uid == uid:
-        return kept
-    token = enrolment.read_token(settings.token_file)
-    if kept is not None and kept.is_joined and kept.token_id == token.id:
+    if kept is None or not kept.is_joined:
+        token = enrolment.read_token(settings.token_file)
+        return await _join(settings, records, transport, token, kept, uid)
+    try:
+        token = enrolment.read_token(settings.token_file)
+        if token.id != kept.token_id:
+            return await _join(settings, records, transport, token, kept, uid)
+    except FleetError as error:
+        if insist or kept.cluster_uid != uid:
+            raise
+        log.info("no new identity", **{fields.ERROR: str(error)})
+    if kept.cluster_uid != uid:
         raise Denied(
             "the kept identity belongs to another control plane "
             f"(kube-system UID {kept.cluster_uid}, here {uid})",
             hint="a rebuilt cluster joins again with a new token: fleet cluster add",
         )
+    return kept
+
+
+async def _join(
+    settings: AgentSettings,
+    records: Records,
+    transport: Transport,
+    token: JoinToken,
+    kept: Identity | None,
+    uid: str,
+) -> Identity:
+    """Join; what is kept is replaced by what comes of it, and until then only learns the new key."""
     started = kept
-    if kept is None or kept.token_id != token.id or kept.cluster_uid != uid:
-        started = Identity(hub_url=settings.hub, cluster_uid=uid)
+    if kept is None or kept.is_joined or kept.token_id != token.id or kept.cluster_uid != uid:
+        key = kept.pending_key if kept is not None else ""
+        started = Identity(hub_url=settings.hub, cluster_uid=uid, pending_key=key)
+    assert started is not None
 
     async def save(identity: Identity) -> None:
+        if kept is not None and kept.is_joined and not identity.is_joined:
+            identity = msgspec.structs.replace(kept, pending_key=identity.pending_key)
         await records.save_identity(identities.encode(identity))
 
-    assert started is not None
     joined, _ = await enrolment.join(transport, token, started=started, save=save)
     return joined
 

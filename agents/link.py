@@ -59,6 +59,8 @@ class _Position(msgspec.Struct, frozen=True):
     epoch: int
     generation: int
     digest: str
+    hub: str = ""
+    """The hub that it came from; another hub counts anew."""
 
 
 class Link:
@@ -114,7 +116,7 @@ class Link:
     def restore(self, position: str | None) -> None:
         """Take up where the last process stopped: the position, and the assignment from the cache."""
         if position is not None:
-            self._position = _read_position(position, self.identity.cluster_uid)
+            self._position = _read_position(position, self.identity)
         signed = self._cache.load_head()
         if signed is None or self._position is None:
             return
@@ -271,7 +273,7 @@ class Link:
         """Write down the position before anything is applied, and what the hub says about its keys."""
         position = (head.epoch, head.generation, head_digest(signed))
         if position != self._position:
-            record = _Position(self.identity.cluster_uid, *position)
+            record = _Position(self.identity.cluster_uid, *position, hub=head.hub)
             await self._journal.write({POSITION: msgspec.json.encode(record).decode()})
             self._position = position
         keys = keys_after(head, VerifyKeys.of(self.identity.signing_keys)).texts()
@@ -383,7 +385,7 @@ class Link:
         self.identity = identity
 
 
-def _read_position(text: str, cluster_uid: str) -> Position | None:
+def _read_position(text: str, identity: Identity) -> Position | None:
     try:
         record = msgspec.json.decode(text, type=_Position)
     except msgspec.MsgspecError as error:
@@ -391,6 +393,6 @@ def _read_position(text: str, cluster_uid: str) -> Position | None:
             "the record of the last assignment cannot be read",
             hint="remove the agent's state and join again",
         ) from error
-    if record.cluster_uid != cluster_uid:
+    if record.cluster_uid != identity.cluster_uid or record.hub not in ("", identity.hub):
         return None
     return record.epoch, record.generation, Digest(record.digest)

@@ -46,6 +46,8 @@ KEPT_GENERATIONS = 2
 RECENT_SECTIONS = 4_000
 """Sections kept in memory: most are fetched right after they were written."""
 
+_PAST = "past-generation/"
+
 _GENERATIONS = Counter("fleet_hub_generations_total", "New assignments handed out.")
 
 
@@ -128,8 +130,11 @@ class Dispatcher:
         return Done()
 
     async def forget(self, cluster: ClusterName) -> None:
-        """Drop a removed cluster's assignment."""
-        await self.store.commit(Delete(Kind.ASSIGNMENTS, cluster))
+        """Drop a removed cluster's assignment; should it join again, generations go on from there."""
+        last = str(self.generation(cluster)).encode()
+        await self.store.commit(
+            Delete(Kind.ASSIGNMENTS, cluster), Put(Kind.META, f"{_PAST}{cluster}", last)
+        )
         self._lines.pop(cluster, None)
 
     def generation(self, cluster: ClusterName) -> int:
@@ -350,7 +355,8 @@ class Dispatcher:
     ) -> None:
         targets = {name: item for name, (item, _) in sorted(draft.items())}
         before = _head(record) if record else NO_HEAD
-        generation = 1 if record is None or record.epoch != self.epoch else record.generation + 1
+        last = record.generation if record else await self._past_generation(cluster)
+        generation = last + 1 if record is None or record.epoch == self.epoch else 1
         head = Head(
             hub=self.hub_id,
             cluster=cluster,
@@ -403,6 +409,10 @@ class Dispatcher:
         self._sections |= {item.section: data for item, data in draft.values() if data}
         while len(self._sections) > RECENT_SECTIONS:
             self._sections.popitem(last=False)
+
+    async def _past_generation(self, cluster: ClusterName) -> int:
+        """The last generation of a cluster that was removed: its agent goes back behind nothing it has seen."""
+        return int(await self.store.get(Kind.META, f"{_PAST}{cluster}") or 0)
 
     def _held(self, cluster: ClusterName, name: str) -> Held | None:
         decision = self.state.decisions.get(TargetId(cluster, AppName(name)))

@@ -5,12 +5,8 @@ One fleet for all of them; each works in namespaces of its own. Judged by the AP
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,10 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from fleet.codec import yamldoc
 from fleet.testing.apiproxy import ApiProxy
-from fleet.testing.audit import AGENT, Cursor, Write
+from fleet.testing.audit import AGENT, Cursor
 from fleet.testing.estate import wait_until
+from fleet.testing.faults import (
+    change_settings,
+    generation,
+    positions,
+    run_agent,
+    spoil,
+    wait_text,
+    writes_of_applications,
+)
 from fleet.testing.fleets import Fleet, application, appset, configmap, deployment, documents
 from fleet.wire import api
 
@@ -69,9 +73,9 @@ def test_a_hub_killed_again_and_again_while_it_dispatches_loses_nothing(
         created = Counter(w.name for w in writes if w.is_creation and w.resource == "configmaps")
         assert created == Counter(names), "each object was created once"
         assert not [w for w in writes if w.verb.startswith("delete")]
-        positions = _positions(cursor)
-        assert positions, "assignments were written down"
-        assert positions == sorted(positions), f"{name} went back: {positions}"
+        seen = positions(cursor)
+        assert seen, "assignments were written down"
+        assert seen == sorted(seen), f"{name} went back: {seen}"
 
 
 def test_what_the_api_acknowledged_survives_a_kill(fleet: Fleet, tmp_path: Path) -> None:
@@ -163,12 +167,12 @@ def test_a_restart_while_the_repository_is_away_changes_nothing(fleet: Fleet) ->
         fleet.wait_row("north/away", sync="Synced", health="Healthy", timeout=LONG)
         fleet.estate.push(fleet.repo.url)
         time.sleep(2)
-        assert [str(w) for cursor in cursors for w in _of_applications(cursor)] == []
+        assert [str(w) for cursor in cursors for w in writes_of_applications(cursor)] == []
     finally:
         hidden.rename(fleet.repo.path)
     fleet.commit({"away/all.yaml": configmap("away", text="after")})
     plane = fleet.planes["north"]
-    plane.wait_for(path, lambda found: (found or {}).get("data") == {"text": "after"}, timeout=LONG)
+    wait_text(plane, path, "after", timeout=LONG)
 
 
 # the agent
@@ -189,7 +193,7 @@ def test_an_agent_killed_after_some_of_its_patches_finishes(
         )
         through = proxy.kubeconfig(member.kubeconfig, tmp_path / "proxy.kubeconfig")
         member.agent.kill()
-        _use_kubeconfig(member.config, through)
+        change_settings(member.config, kubeconfig=str(through))
         member.agent.start()
         fleet.commit(
             {
@@ -201,7 +205,7 @@ def test_an_agent_killed_after_some_of_its_patches_finishes(
         member.agent.kill()
     found = fleet.get("north", place) or {}
     assert len([i for i in found["items"] if i["metadata"]["name"] in objects]) == count
-    _use_kubeconfig(member.config, member.kubeconfig)
+    change_settings(member.config, kubeconfig=str(member.kubeconfig))
     member.agent.start()
     fleet.wait_for("north", f"{place}/{objects[-1]}", timeout=LONG)
     fleet.wait_good(f"north/{name}", timeout=LONG)
@@ -230,17 +234,18 @@ def test_what_an_agent_created_before_it_was_killed_is_not_orphaned(
             4, lambda method, path: method == "PATCH" and path.startswith(f"{place}/")
         )
         member.agent.kill()
-        _use_kubeconfig(member.config, proxy.kubeconfig(member.kubeconfig, tmp_path / "proxied"))
+        through = proxy.kubeconfig(member.kubeconfig, tmp_path / "proxied")
+        change_settings(member.config, kubeconfig=str(through))
         member.agent.start()
         manifests = "---\n".join(configmap(each, text="hi") for each in objects)
         fleet.commit({"fleet/orphaned.yaml": documents(app), "orphaned/all.yaml": manifests})
         assert stop.reached.wait(LONG), f"{stop.passed} of 4 patches: {member.agent.tail()}"
         member.agent.kill()
-    assigned = _generation(fleet, "north")
-    _use_kubeconfig(member.config, member.kubeconfig)
+    assigned = generation(fleet, "north")
+    change_settings(member.config, kubeconfig=str(member.kubeconfig))
     # The application leaves before the agent is back, which has lost its disk, too: it never gets to finish.
     fleet.commit({"fleet/orphaned.yaml": None})
-    wait_until(lambda: _generation(fleet, "north") > assigned, what="its leaving")
+    wait_until(lambda: generation(fleet, "north") > assigned, what="its leaving")
     cursor = fleet.cursor("north")
     shutil.rmtree(member.config.parent / "state")
     member.agent.start()
@@ -269,12 +274,12 @@ def test_an_agent_restarted_without_its_hub_heals_and_keeps_the_order(fleet: Fle
     fleet.estate.hub.kill()
     member = fleet.estate.members["south"]
     member.agent.kill()
-    _spoil(fleet, "south", path)
+    spoil(plane, path, text="wrong")
     member.agent.start()
-    plane.wait_for(path, lambda found: (found or {})["data"] == {"text": "right"}, timeout=30)
+    wait_text(plane, path, "right")
     # And once it runs, in the time that counts.
-    healed = _spoil(fleet, "south", path)
-    plane.wait_for(path, lambda found: (found or {})["data"] == {"text": "right"})
+    healed = spoil(plane, path, text="wrong")
+    wait_text(plane, path, "right")
     assert time.monotonic() - healed < 2
     delay = _release_delay(fleet, cursor, "restarted")
     assert 0 <= delay < 0.5, f"released {delay:.3f} s after Ready"
@@ -350,55 +355,11 @@ def _release_delay(fleet: Fleet, cursor: Cursor, name: str) -> float:
     return first - ready.done
 
 
-def _spoil(fleet: Fleet, cluster: str, path: str) -> float:
-    answer = fleet.planes[cluster].request(
-        "PATCH", path, {"data": {"text": "wrong"}}, content_type="application/merge-patch+json"
-    )
-    assert answer.is_success()
-    return time.monotonic()
-
-
-def _use_kubeconfig(config: Path, kubeconfig: Path) -> None:
-    settings = yamldoc.load_one(config.read_text())
-    settings["kubeconfig"] = str(kubeconfig)
-    config.write_text(yamldoc.dump(settings))
-
-
 def _join(fleet: Fleet, cluster: str, token: str, folder: Path) -> str:
     """Join with a token, as another agent in a cluster, and leave it at that."""
-    member = fleet.estate.members[cluster]
-    settings = yamldoc.load_one(member.config.read_text())
-    settings["state"] = {"path": str(folder / "state"), "backend": "file"}
-    settings["tokenFile"] = str(folder / "token")
+    config = folder / "agent.yaml"
+    config.write_text(fleet.estate.members[cluster].config.read_text())
     (folder / "token").write_text(token)
-    (folder / "agent.yaml").write_text(yamldoc.dump(settings))
-    return _run_agent(fleet, "join", folder / "agent.yaml")
-
-
-def _run_agent(fleet: Fleet, verb: str, config: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "agents", verb, "--config", str(config)],
-        capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, **fleet.estate.environment},
-    )  # fmt: skip
-    return done.stdout + done.stderr
-
-
-def _generation(fleet: Fleet, cluster: str) -> int:
-    return fleet.estate.call("GET", f"clusters/{cluster}", api.ClusterRow).generation
-
-
-def _of_applications(cursor: Cursor) -> list[Write]:
-    """What agents wrote, their own state left out."""
-    return [w for w in cursor.writes(user=AGENT) if w.namespace != "gitops-fleet"]
-
-
-def _positions(cursor: Cursor) -> list[tuple[int, int]]:
-    """The assignments that an agent wrote down before it applied them, in order."""
-    found = []
-    for write in cursor.writes(user=AGENT, namespace="gitops-fleet", resource="configmaps"):
-        text = (write.request.get("data") or {}).get("position")
-        if text:
-            record = json.loads(text.partition("\n")[2])
-            found.append((record["epoch"], record["generation"]))
-    return found
+    state = {"path": str(folder / "state"), "backend": "file"}
+    change_settings(config, state=state, tokenFile=str(folder / "token"))
+    return run_agent(fleet, "join", config).text

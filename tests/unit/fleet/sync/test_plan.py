@@ -472,6 +472,15 @@ def test_removal_with_a_rebuilt_inventory_keeps_everything() -> None:
     assert "stay" in made.refused
 
 
+def test_a_deletion_is_asked_for_once_and_then_waited_for() -> None:
+    cluster = deployed(manifest("a"), manifest("b"))
+    cluster.live[ref("a")] = replace(cluster.live[ref("a")], deleting=True)
+    made = plan_removal(cluster.inventory, cluster.live)
+    assert shape(made) == ["PRUNE b", "WAIT_GONE a b"]
+    cluster.live[ref("b")] = replace(cluster.live[ref("b")], deleting=True)
+    assert shape(plan_removal(cluster.inventory, cluster.live)) == ["WAIT_GONE a b"]
+
+
 def test_removal_spares_what_another_application_has() -> None:
     cluster = deployed(manifest("a"), manifest("b"))
     made = plan_removal(cluster.inventory, cluster.live, claimed={ref("a"): "neighbour"})
