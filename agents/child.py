@@ -17,6 +17,7 @@ async def enrol(request: JsonObject) -> JsonObject:
     """Ask ``python -m fleet.pki.enrol``; raises what it reports."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # what lies in the current folder is none of ours
         "-m",
         "fleet.pki.enrol",
         stdin=asyncio.subprocess.PIPE,

@@ -103,6 +103,7 @@ class Readiness:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # what lies in the current folder is none of ours
                 "-m",
                 "fleet.health.readyworker",
                 stdin=asyncio.subprocess.PIPE,

@@ -16,6 +16,9 @@ import typer
 hub = typer.Typer(no_args_is_help=True, help="The hub daemon: run, check.")
 agent = typer.Typer(no_args_is_help=True, help="The agent daemon: join, run.")
 
+_PYTHON = (sys.executable, "-P", "-m")
+"""-P: a folder named fleet, hub or agents where we are called is not our package."""
+
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="Settings file.")]
 
 
@@ -28,7 +31,7 @@ def hub_run(config: Config) -> None:
 @hub.command("check")
 def hub_check(config: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a hub.yaml: every mistake with file, line and field."""
-    raise typer.Exit(subprocess.call([sys.executable, "-m", "hub", "check", str(config)]))
+    raise typer.Exit(subprocess.call([*_PYTHON, "hub", "check", str(config)]))
 
 
 @agent.command("run")
@@ -51,4 +54,4 @@ def agent_join(
 
 def _become(module: str, *arguments: str) -> NoReturn:
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606  # our own module
+    os.execv(sys.executable, [*_PYTHON, module, *arguments])  # noqa: S606  # our own module

@@ -196,7 +196,7 @@ async def _parse(data: bytes, url: FetchUrl) -> Index:
 
 async def _parse_in_child(data: bytes) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fleet.fetch.chartindex"),
+        *(sys.executable, "-P", "-m", "fleet.fetch.chartindex"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

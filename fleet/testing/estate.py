@@ -292,7 +292,7 @@ class Estate:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         (home / "token").write_text(token)
         config = self._agent_config(name, home, kubeconfig)
-        argv = [sys.executable, "-m", "agents"]
+        argv = [sys.executable, "-P", "-m", "agents"]
         joined = subprocess.run(
             [*argv, "join", "--hub", self.agents_url, "--token-file", str(home / "token"),
              "--config", str(config)],
@@ -360,7 +360,7 @@ class Estate:
         config.write_text(yamldoc.dump(settings))
         return Daemon(
             "hub",
-            [sys.executable, "-m", "hub", "run", "--config", str(config)],
+            [sys.executable, "-P", "-m", "hub", "run", "--config", str(config)],
             log=self.folder / "hub.log",
             watchdog=self._watch(),
         )

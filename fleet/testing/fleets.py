@@ -133,7 +133,7 @@ class Fleet:
     def cli(self, *arguments: str, timeout: float = 60.0, stdin: str = "") -> Ran:
         """Run the ``fleet`` command as a user would."""
         done = subprocess.run(
-            [sys.executable, "-m", "fleet.cli.main", *arguments],
+            [sys.executable, "-P", "-m", "fleet.cli.main", *arguments],
             input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
             env={**os.environ, **self.estate.environment, "FLEET_HUB": self.estate.url,
                  "FLEET_TOKEN_FILE": str(self.estate.token_file)},
