@@ -21,7 +21,7 @@ from prometheus_client import Counter
 from fleet import guard, rollout
 from fleet.codec.canonical import Digest
 from fleet.errors import NotReady
-from fleet.model.assignment import Head, Held, Hold, SectionRef, SignedHead
+from fleet.model.assignment import Head, Held, Hold, ProjectRules, SectionRef, SignedHead
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import TargetStatus
 from fleet.model.target import Target
@@ -35,7 +35,7 @@ from fleet.wire.sections import encode_section, section_digest
 from hub import state as hubstate
 from hub.gateway import CurrentHead
 from hub.operations import Operations
-from hub.sections import section_for
+from hub.sections import project_rules, section_for
 from hub.state import State
 
 log = structlog.get_logger(__name__)
@@ -201,8 +201,10 @@ class Dispatcher:
         if cluster in self.state.desired.detached or cluster not in self.state.desired.clusters:
             return self._kept(record.targets if record else {})
         facts = self._facts()
+        desired = self.state.desired
+        rules_of = project_rules(desired.projects, desired.clusters.get(cluster))
         draft = {
-            str(name): self._draft_target(target, facts)
+            str(name): self._draft_target(target, facts, rules_of)
             for name, target in self.state.on_cluster(cluster).items()
         }
         if record is not None:
@@ -212,12 +214,12 @@ class Dispatcher:
             )
         return draft
 
-    def _draft_target(self, target: Target, facts: Facts) -> tuple[_TargetRecord, bytes]:
+    def _draft_target(
+        self, target: Target, facts: Facts, rules_of: Callable[[str], ProjectRules]
+    ) -> tuple[_TargetRecord, bytes]:
         decision = rollout.decide(target, facts, over_budget=self._over_budget(target))
         self.state.decisions[target.id] = decision
-        section = section_for(
-            target, decision, self.state.desired.projects, self.state.desired.clusters
-        )
+        section = section_for(target, decision, rules_of)
         candidate = self.state.candidates.get(target.id)
         moved = candidate is not None and candidate.digest == decision.digest
         kinds = candidate.kinds if candidate and moved else self.state.kinds.get(target.id, {})

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 from fleet import rollout
 from fleet.argo.projects import rules_for
 from fleet.model.application import READY_WHEN, Automated
 from fleet.model.assignment import DependsOn, Held, Hold, IgnoreRule, ProjectRules, Section
 from fleet.model.cluster import Cluster
-from fleet.model.identity import ClusterName
 from fleet.model.project import AppProject
 from fleet.model.target import Target
 from fleet.rollout import Decision
 
 
 def section_for(
-    target: Target,
-    decision: Decision,
-    projects: Mapping[str, AppProject],
-    clusters: Mapping[ClusterName, Cluster],
+    target: Target, decision: Decision, rules_of: Callable[[str], ProjectRules]
 ) -> Section:
-    """Write the desired state of one target."""
+    """Write the desired state of one target; ``rules_of`` gives a project's rules on its cluster."""
     application = target.application
     automated = application.sync_policy.automated or Automated()
     return Section(
         target=target.id.app,
-        project=_rules(application.project, projects, clusters.get(target.id.cluster)),
+        project=rules_of(application.project),
         appset=application.appset,
         namespace=application.destination.namespace,
         artifact=decision.digest,
@@ -52,13 +49,19 @@ def section_for(
     )
 
 
-def _rules(
-    project: str, projects: Mapping[str, AppProject], cluster: Cluster | None
-) -> ProjectRules:
-    known = projects.get(project)
-    if known is None or cluster is None:
-        return ProjectRules(name=project)
-    return rules_for(known, cluster)
+def project_rules(
+    projects: Mapping[str, AppProject], cluster: Cluster | None
+) -> Callable[[str], ProjectRules]:
+    """Return what gives the rules of a project on one cluster; each is made once."""
+
+    @functools.cache
+    def rules_of(project: str) -> ProjectRules:
+        known = projects.get(project)
+        if known is None or cluster is None:
+            return ProjectRules(name=project)
+        return rules_for(known, cluster)
+
+    return rules_of
 
 
 def _held(decision: Decision, target: Target) -> Held | None:
