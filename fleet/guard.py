@@ -71,11 +71,12 @@ def judge(
     budget = limit(size, allowed=allowed)
     if not everything and gone <= budget:
         return Verdict(held=False, removed=removed)
-    share = "all" if everything else f"{gone}"
+    share = "all" if everything else f"{len(removed)}"
+    earlier = f"with earlier ones {gone} of {size}, " if gone > len(removed) else ""
     return Verdict(
         held=True,
         removed=removed,
-        message=f"{what} would remove {share} of {size} (unasked at most {budget}); "
+        message=f"{what} would remove {share} of {len(previous)} ({earlier}unasked at most {budget}); "
         f"held until it is approved",
     )
 

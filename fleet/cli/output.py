@@ -104,7 +104,11 @@ def text(key: str) -> Callable[[JsonValue], str]:
         value = row[key]
         if value is None:
             return "-"
-        return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+        return (
+            ", ".join(str(item) for item in value)
+            if isinstance(value, (list, tuple))
+            else str(value)
+        )
 
     return read
 

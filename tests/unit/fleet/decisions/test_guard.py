@@ -45,6 +45,13 @@ def test_replacing_all_names_is_removing_all() -> None:
     assert "set 's' would remove all of 2" in verdict.message
 
 
+def test_removals_of_the_day_are_told_apart() -> None:
+    verdict = guard.judge(names(82), names(79), largest=100, what="s")
+    assert verdict.message.startswith(
+        "s would remove 3 of 82 (with earlier ones 21 of 100, unasked at most 20)"
+    )
+
+
 def test_a_users_own_limit_counts() -> None:
     assert not guard.judge(names(10), names(1), largest=10, what="s", allowed=9).held
     assert guard.judge(names(10), names(9), largest=10, what="s", allowed=0).held
