@@ -116,7 +116,7 @@ async def build(settings: AgentSettings, clock: Clock | None = None) -> Agent:
         cache=cache,
         clock=clock,
     )
-    return await _assemble(settings, around, identity, transport)
+    return await assemble(settings, around, identity, transport)
 
 
 async def enrol(settings: AgentSettings) -> Identity:
@@ -222,7 +222,7 @@ async def _join(
     return joined
 
 
-async def _assemble(
+async def assemble(
     settings: AgentSettings, around: Surroundings, identity: Identity, transport: Transport
 ) -> Agent:
     clock, cluster = around.clock, around.cluster

@@ -32,6 +32,7 @@ async def enrol(request: JsonObject) -> JsonObject:
     finally:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     return _answer(output, errors)
 
 

@@ -144,7 +144,7 @@ class Link:
         failures = 0
         while True:
             try:
-                await self._poll()
+                await self.poll_once()
                 failures = 0
                 _CONNECTED.set(1)
             except Unauthenticated as error:
@@ -221,7 +221,8 @@ class Link:
 
     # -- assignments --------------------------------------------------------------------------
 
-    async def _poll(self) -> None:
+    async def poll_once(self) -> None:
+        """Ask for the assignment and take over a new one; raises why it is refused."""
         reply = await self._transport.get(
             routes.ASSIGNMENT, etag=self._etag, wait=self._poll_seconds
         )

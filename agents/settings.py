@@ -60,7 +60,7 @@ class ClusterSettings:
 class SyncSettings:
     """How applications are kept."""
 
-    workers: int = 10
+    workers: int = 20
     """Applications worked on at the same time."""
     compare_every: timedelta = timedelta(minutes=10)
     """How often everything is compared in full, besides the watches; spread by a fifth."""
