@@ -21,7 +21,7 @@ from fleet.argo.policy import merge_existing
 from fleet.codec.canonical import digest_value
 from fleet.errors import BadInput, NotReady
 from fleet.generators.evaluate import evaluate_set
-from fleet.generators.result import Failed, Generated, Inputs, Missing
+from fleet.generators.result import Failed, Generated, Inputs, Missing, SetError
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
@@ -58,6 +58,7 @@ class _Memo:
 class _Outcome:
     """What judging collects over all sets."""
 
+    index: ClusterIndex
     rows: dict[str, Rows] = field(default_factory=dict)
     sets: dict[str, SetStatus] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
@@ -137,16 +138,18 @@ class Evaluator:
         if memo is not None and memo.token == _token(appset, memo.inputs, world):
             _SETS.labels("unchanged").inc()
             return memo.result
-        result = await asyncio.to_thread(evaluate_set, appset, world)
+        result = await asyncio.to_thread(_evaluate_alone, appset, world)
         if isinstance(result, Missing):
             return result
         _SETS.labels("failed" if isinstance(result, Failed) else "generated").inc()
+        if isinstance(result, Failed) and not result.inputs.trees and not result.inputs.clusters:
+            return result
         token = _token(appset, result.inputs, world)
         self._memos[appset.name] = _Memo(token, result.inputs, result)
         return result
 
     def _judge(self, results: Mapping[str, Generated | Failed], world: World) -> _Outcome:
-        outcome = _Outcome()
+        outcome = _Outcome(index=ClusterIndex.of(world))
         for name in sorted(set(results) | self.accepted.names()):
             previous = self.accepted.get(name)
             result = results.get(name)
@@ -165,7 +168,7 @@ class Evaluator:
         previous = self.accepted.get(name)
         new = _in_force(result, previous, world.appsets.get(name))
         verdict = guard.judge(
-            self._countable(previous.applications, world),
+            _countable(previous.applications, outcome.index),
             set(new),
             largest=guard.baseline(previous.sizes, self.clock.now()),
             what=f"ApplicationSet {name!r}",
@@ -190,11 +193,6 @@ class Evaluator:
         if name in world.appsets or new:
             outcome.rows[name] = Rows(applications=new, sizes=sizes)
             outcome.sets[name] = _status(name, result, new, "")
-
-    def _countable(self, applications: Mapping[AppName, Application], world: World) -> set[str]:
-        """Names whose loss counts: an application of a cluster that left git is detached, not removed."""
-        index = ClusterIndex.of(world)
-        return {name for name, item in applications.items() if _has_cluster(item, index)}
 
     def _combine(
         self, outcome: _Outcome, world: World
@@ -223,7 +221,7 @@ class Evaluator:
             for name, item in self.accepted.get(set_name).applications.items()
         }
         sizes = self.accepted.get(FLEET).sizes
-        counted = self._countable(previous, world) - outcome.approved
+        counted = _countable(previous, outcome.index) - outcome.approved
         verdict = guard.judge(
             counted,
             set(applications),
@@ -292,6 +290,22 @@ class Evaluator:
             refused=_refused(applications, found),
             evaluated=True,
         )
+
+
+def _evaluate_alone(appset: ApplicationSet, world: World) -> Generated | Missing | Failed:
+    """Evaluate one set; a bug that its input brings to light is that set's failure and stops no other."""
+    try:
+        return evaluate_set(appset, world)
+    except Exception as error:  # isolation: see above
+        log.error("evaluation of a set failed", appset=appset.name, exc_info=error)
+        message = f"a bug in the evaluation, please report it: {type(error).__name__}"
+        # what the set had looked at is unknown: it is evaluated again each time, and its rows stay
+        return Failed(errors=(SetError(reason="InternalError", message=message),), inputs=Inputs())
+
+
+def _countable(applications: Mapping[AppName, Application], index: ClusterIndex) -> set[str]:
+    """Names whose loss counts: an application of a cluster that left git is detached, not removed."""
+    return {name for name, item in applications.items() if _has_cluster(item, index)}
 
 
 def _has_cluster(application: Application, index: ClusterIndex) -> bool:

@@ -8,11 +8,15 @@ from datetime import timedelta
 import pytest
 
 from fleet.errors import NotReady, Transient
+from fleet.generators.result import Failed, Generated, Missing
+from fleet.model.appset import ApplicationSet
 from fleet.model.identity import ClusterName
+from fleet.model.world import World
 from fleet.store.port import Kind
 from fleet.testing.clock import FakeClock
 from fleet.testing.mirrors import MemoryMirrors
 from fleet.testing.store import MemoryStore
+from hub import evaluate
 from hub.accepted import Accepted
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
@@ -246,3 +250,27 @@ async def test_unchanged_inputs_are_not_evaluated_or_written_again(fleet: Fleet)
     await fleet.evaluate()
     assert fleet.state.desired.applications["a00"] is first  # type: ignore[index]  # a plain text
     assert await fleet.store.load(Kind.ROWS) == rows
+
+
+async def test_a_bug_in_one_set_stops_no_other(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SET.replace("name: apps,", "name: poison,").replace(
+        "'{{.path.basename}}'", "'p-{{.path.basename}}'"
+    )
+    files = {"clusters.yaml": CLUSTER.format("staging"), "set.yaml": SET, "poison.yaml": other}
+    fleet.mirrors.commit(CONFIG, files)
+    before = await fleet.evaluate()
+    real = evaluate.evaluate_set
+
+    def broken(appset: ApplicationSet, world: World) -> Generated | Missing | Failed:
+        if appset.name == "poison":
+            raise ZeroDivisionError
+        return real(appset, world)
+
+    monkeypatch.setattr(evaluate, "evaluate_set", broken)
+    fleet.mirrors.commit(APPS, directories(5))
+    after = await fleet.evaluate()
+    assert set(after) - set(before) == {"staging/a04"}
+    assert fleet.state.desired.sets["poison"].last_good
+    assert "ZeroDivisionError" in fleet.state.desired.sets["poison"].errors[0]
