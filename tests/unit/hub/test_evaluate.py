@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from fleet.errors import NotReady, Transient
+from fleet.generators.evaluate import evaluate_set
 from fleet.generators.result import Failed, Generated, Missing
 from fleet.model.appset import ApplicationSet
 from fleet.model.identity import ClusterName
@@ -16,7 +17,6 @@ from fleet.store.port import Kind
 from fleet.testing.clock import FakeClock
 from fleet.testing.mirrors import MemoryMirrors
 from fleet.testing.store import MemoryStore
-from hub import evaluate
 from hub.accepted import Accepted
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
@@ -261,14 +261,14 @@ async def test_a_bug_in_one_set_stops_no_other(
     files = {"clusters.yaml": CLUSTER.format("staging"), "set.yaml": SET, "poison.yaml": other}
     fleet.mirrors.commit(CONFIG, files)
     before = await fleet.evaluate()
-    real = evaluate.evaluate_set
+    real = evaluate_set
 
     def broken(appset: ApplicationSet, world: World) -> Generated | Missing | Failed:
         if appset.name == "poison":
             raise ZeroDivisionError
         return real(appset, world)
 
-    monkeypatch.setattr(evaluate, "evaluate_set", broken)
+    monkeypatch.setattr("hub.evaluate.evaluate_set", broken)
     fleet.mirrors.commit(APPS, directories(5))
     after = await fleet.evaluate()
     assert set(after) - set(before) == {"staging/a04"}
