@@ -20,10 +20,12 @@ AGENT = "fleet-agent"
 """The user that agents of tests log in as."""
 WRITING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 
+READING = frozenset(("get", "list", "watch"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One write that the API server carried out, or refused."""
+    """One request that the API server carried out, or refused."""
 
     received: float
     """When the request arrived, in seconds since the epoch."""
@@ -82,14 +84,22 @@ class Cursor:
         )
         return sorted(found, key=lambda write: write.received)
 
-    def _all(self) -> Iterator[Write]:
+    def reads(self, *, user: str, resource: str, verb: str = "") -> list[Write]:
+        """Reads of a kind of object (verbs get, list and watch); they carry no bodies."""
+        return [
+            event
+            for event in self._all(READING)
+            if event.user == user and event.resource == resource and verb in ("", event.verb)
+        ]
+
+    def _all(self, verbs: frozenset[str] = WRITING) -> Iterator[Write]:
         if not self._file.exists():
             return
         with self._file.open("rb") as log:
             log.seek(self._start)
             for line in log.read().split(b"\n")[:-1]:  # the last line may be half written
                 event = json.loads(line)
-                if event["verb"] in WRITING and "objectRef" in event:
+                if event["verb"] in verbs and "objectRef" in event:
                     yield _write(event)
 
 
