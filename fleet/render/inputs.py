@@ -18,6 +18,9 @@ from fleet.render.snapshot import Located, Snapshot
 ReadBlobs = Callable[[str, tuple[str, ...]], Awaitable[Mapping[str, bytes]]]
 """(repository URL, object ids) -> bytes."""
 
+_THERE, _CHILDREN, _BELOW = "there", "children", "below"
+"""What a plan may ask of a path: what is there, what is directly in it, everything under it."""
+
 _MODES: dict[EntryKind, str] = {
     EntryKind.FILE: "file",
     EntryKind.EXECUTABLE: "executable",
@@ -48,30 +51,28 @@ class Repository:
         self._read = read
         self._files: dict[str, TreeEntry] = {}
         self._replaced: dict[str, bytes] = {}
-        self.facts: dict[str, str] = {}
-        """Listed path -> what the plan knows of it."""
+        self.facts: dict[tuple[str, str], str] = {}
+        """(path, what was asked of it) -> the answer that the plan rests on."""
 
     def locate(self, path: str, *, base: str = "", where: Where) -> Located | None:
         """Resolve a path as written in ``base``; None when there is nothing, Denied when it leaves."""
         walk = self.snapshot.locate(path, base=base, where=where)
         for seen in walk.seen:
-            self._note(seen, listed=False)
+            self._note(seen, _THERE)
         return walk.found
 
     def children(self, directory: str) -> tuple[TreeEntry, ...]:
         """What is directly in a directory."""
-        self._note(directory, listed=True)
-        return tuple(self.snapshot.children(directory))
+        self._note(directory, _CHILDREN)
+        return self.snapshot.children(directory)
 
     def below(self, directory: str) -> Iterator[TreeEntry]:
         """Everything under a directory."""
-        self._note(directory, listed=True)
+        self._note(directory, _BELOW)
         return self.snapshot.below(directory)
 
-    def _note(self, path: str, *, listed: bool) -> None:
-        fact = _fact(self.snapshot.entry(path), listed=listed)
-        if listed or path not in self.facts:
-            self.facts[path] = fact
+    def _note(self, path: str, asked: str) -> None:
+        self.facts.setdefault((path, asked), _fact(self.snapshot, path, asked))
 
     def add(self, found: Located) -> str:
         """Put a file, and the links that led to it, into the folder; returns its path there."""
@@ -147,7 +148,7 @@ class Repository:
     def _add_entry(self, path: str) -> None:
         entry = self.snapshot.entry(path)
         assert entry is not None
-        self._note(path, listed=False)
+        self._note(path, _THERE)
         self._files[path] = entry
 
     def place(self, path: str) -> str:
@@ -183,12 +184,9 @@ class Repository:
         )
 
 
-def still_true(facts: Mapping[str, str], snapshot: Snapshot) -> bool:
+def still_true(facts: Mapping[tuple[str, str], str], snapshot: Snapshot) -> bool:
     """Whether everything that a plan knew about another commit holds at this one."""
-    return all(
-        _fact(snapshot.entry(path), listed=fact.startswith("listing ")) == fact
-        for path, fact in facts.items()
-    )
+    return all(_fact(snapshot, path, asked) == answer for (path, asked), answer in facts.items())
 
 
 def made_file(path: str, content: bytes) -> InputFile:
@@ -205,9 +203,20 @@ def _is_within(path: str, folder: str) -> bool:
     return not folder or path == folder or path.startswith(f"{folder}/")
 
 
-def _fact(entry: TreeEntry | None, *, listed: bool) -> str:
+def _fact(snapshot: Snapshot, path: str, asked: str) -> str:
+    entry = snapshot.entry(path)
     if entry is None:
         return "absent"
-    if entry.kind is EntryKind.DIRECTORY:
-        return f"listing {entry.object}" if listed else "directory"
-    return f"{entry.kind} {entry.object}"
+    if entry.kind is not EntryKind.DIRECTORY:
+        return f"{entry.kind} {entry.object}"
+    match asked:
+        case "below":
+            return f"tree {entry.object}"
+        case "children":
+            # directories by name alone: what changes inside them does not concern a listing
+            listed = (
+                f"{e.path} {_fact(snapshot, e.path, _THERE)}" for e in snapshot.children(path)
+            )
+            return "\n".join(listed)
+        case _:
+            return "directory"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +16,14 @@ from fleet.render.manifests import Text
 from fleet.render.sandbox import Sandbox
 from fleet.render.settings import RenderSettings
 
-_PACKAGES = str(Path(fleet.__file__).parent.parent)
+_PACKAGES = os.pathsep.join(
+    (
+        str(Path(fleet.__file__).parent.parent),
+        *(path for path in sys.path if path.endswith("-packages")),
+    )
+)
+_ANCHOR = re.compile(rb"(?:^|[\s\[{,])&[^\s&]")
+"""With aliases a few bytes can become a million values; those are a child's business, too."""
 
 
 class Parser:
@@ -34,7 +43,8 @@ class Parser:
             raise BadInput(
                 f"manifests of {size} bytes are over the limit of {self._settings.max_output}"
             )
-        if size <= self._settings.parse_in_child_above:
+        is_harmless = not any(_ANCHOR.search(text.content) for text in texts)
+        if size <= self._settings.parse_in_child_above and is_harmless:
             return await asyncio.to_thread(artifact.build, texts, self._bounds)
         return await self._in_child(texts)
 
@@ -47,7 +57,8 @@ class Parser:
         with folder.made((request,), {}, self._settings.temporary) as root:
             done = await self._sandbox.run(
                 Path(sys.executable),
-                ("-m", "fleet.render.worker", "request"),
+                # without site, which takes most of the time that such a short life has
+                ("-S", "-m", "fleet.render.worker", "request"),
                 folder=root / "work",
                 environment={
                     **folder.environment(root, self._settings.memory),

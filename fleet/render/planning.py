@@ -62,7 +62,7 @@ class Recent(Generic[_Key, _Value]):
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     plan: Plan
-    facts: Mapping[str, Mapping[str, str]]
+    facts: Mapping[str, Mapping[tuple[str, str], str]]
     """By the repository's prefix in the folder."""
 
 
@@ -84,6 +84,8 @@ class Planner:
         self._charts = charts
         self._dependencies = Dependencies(charts, allowed=allow_chart_dependencies)
         self._snapshots: Recent[tuple[str, str], Snapshot] = Recent(_SNAPSHOTS)
+        self._indexing: dict[str, asyncio.Lock] = {}
+        """By repository: those who want the same commit wait for one index, nobody for another's."""
         self._archives: Recent[tuple[str, ...], dict[str, bytes]] = Recent(_ARCHIVES)
         self._plans: Recent[str, _Remembered] = Recent(_PLANS)
         self._blobs: Recent[str, bytes] = Recent(_BLOBS)
@@ -163,13 +165,15 @@ class Planner:
 
     async def snapshot(self, url: str, commit: str) -> Snapshot:
         """Index a commit, once for all who ask."""
-        known = self._snapshots.get((url, commit))
-        if known is not None:
-            return known
-        tree = await self._sources.tree(url, commit)
-        links = tuple({e.object for e in tree.entries if e.kind is EntryKind.SYMLINK})
-        targets = await self._sources.blobs(url, links) if links else {}
-        return self._snapshots.put((url, commit), Snapshot(url, tree, targets))
+        async with self._indexing.setdefault(url, asyncio.Lock()):
+            known = self._snapshots.get((url, commit))
+            if known is not None:
+                return known
+            tree = await self._sources.tree(url, commit)
+            links = tuple({e.object for e in tree.entries if e.kind is EntryKind.SYMLINK})
+            targets = await self._sources.blobs(url, links) if links else {}
+            snapshot = await asyncio.to_thread(Snapshot, url, tree, targets)
+            return self._snapshots.put((url, commit), snapshot)
 
     async def _make(self, context: SourceContext, resolved: ResolvedSource) -> Plan:
         source = resolved.source

@@ -50,6 +50,7 @@ class Snapshot:
         self._entries = {entry.path: entry for entry in tree.entries}
         self._paths = sorted(self._entries)
         self._links = links
+        self._children: dict[str, list[TreeEntry]] | None = None
 
     def entry(self, path: str) -> TreeEntry | None:
         """Return what is listed at exactly this path, links not followed."""
@@ -65,10 +66,14 @@ class Snapshot:
                 return
             yield self._entries[self._paths[index]]
 
-    def children(self, path: str) -> Iterator[TreeEntry]:
+    def children(self, path: str) -> tuple[TreeEntry, ...]:
         """What is directly in a directory, sorted by path."""
-        skip = len(path) + 1 if path else 0
-        return (entry for entry in self.below(path) if "/" not in entry.path[skip:])
+        if self._children is None:
+            self._children = {}
+            for each in self._paths:
+                parent = each.rpartition("/")[0]
+                self._children.setdefault(parent, []).append(self._entries[each])
+        return tuple(self._children.get(path, ()))
 
     def link_target(self, entry: TreeEntry) -> str:
         """Return what a symbolic link says."""

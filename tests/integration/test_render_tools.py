@@ -170,7 +170,7 @@ CHART = {
 async def test_both_tools_work_in_both_forms_of_isolation(
     open_stage: Open, isolation: Isolation
 ) -> None:
-    if not await sandbox.works(isolation):
+    if not await sandbox.works(isolation):  # that it does not leak is tested with the sandbox
         pytest.skip(f"the kernel does not allow {isolation} here")
     stage = await open_stage(isolation)
     await stage.commit(

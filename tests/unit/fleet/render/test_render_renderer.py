@@ -19,7 +19,9 @@ from fleet.model.application import (
     Source,
 )
 from fleet.render import artifact
+from fleet.render.inputs import made_file
 from fleet.render.local import NoCharts
+from fleet.render.plan import Plan, SourceKind, closure_key
 from fleet.render.ports import MemoryArtifacts, MemoryClosures, StoredClosure
 from fleet.render.renderer import Renderer
 from fleet.render.request import Capabilities, Rendering
@@ -346,6 +348,21 @@ def test_remote_bases_are_not_silently_off() -> None:
             closures=MemoryClosures(),
             settings=RenderSettings(allow_remote_bases=True),
         )
+
+
+def test_closure_is_another_with_another_tool_or_argument_or_file() -> None:
+    file = made_file("source/a", b"x")
+    plan = Plan(kind=SourceKind.HELM, files=(file,), argv=("helm", "x"))
+    keys = {
+        closure_key(plan, "helm v4"),
+        closure_key(plan, "helm v5"),
+        closure_key(replace(plan, argv=("helm", "y")), "helm v4"),
+        closure_key(replace(plan, files=()), "helm v4"),
+        closure_key(replace(plan, files=(made_file("source/a", b"y"),)), "helm v4"),
+        closure_key(replace(plan, files=(made_file("source/b", b"x"),)), "helm v4"),
+        closure_key(replace(plan, files=(replace(file, mode="executable"),)), "helm v4"),
+    }
+    assert len(keys) == 7
 
 
 def test_stored_closure_survives_its_encoding() -> None:
