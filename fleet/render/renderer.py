@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -18,12 +18,11 @@ from fleet.codec.canonical import digest_value
 from fleet.errors import BadInput, FleetError, Unsupported, Where
 from fleet.model.application import Application, Source
 from fleet.model.identity import Digest
-from fleet.render import failures, folder
+from fleet.render import widening
 from fleet.render.artifact import Built
-from fleet.render.inputs import InputFile, Repository
-from fleet.render.manifests import Text
+from fleet.render.building import Builder, MissedFiles
 from fleet.render.parsing import Parser
-from fleet.render.plan import FORMAT, Plan, SourceKind, closure_key
+from fleet.render.plan import FORMAT, Plan, closure_key
 from fleet.render.planning import Planned, Planner, Recent, chart_address, is_chart
 from fleet.render.ports import ArtifactSink, Charts, ClosureStore, SourceTrees, StoredClosure
 from fleet.render.request import Capabilities, Rendering, ResolvedSource
@@ -48,9 +47,6 @@ SECONDS = Histogram(
 )
 
 _WIDENINGS = 5
-_WHOLE = "."
-_EARLY = 1024 * 1024
-"""Bytes of files that a render holds while it waits for its turn."""
 _FAILURES = 1_000
 _CLOSURES = 20_000
 
@@ -110,6 +106,13 @@ class Renderer:
         self._sandbox = sandbox
         self._tools = Tools(settings, sandbox)
         self._parser = Parser(settings, sandbox)
+        self._builder = Builder(
+            settings,
+            sandbox=sandbox,
+            tools=self._tools,
+            parser=self._parser,
+            read=self._planner.read,
+        )
 
     async def close(self) -> None:
         """End what is running."""
@@ -183,7 +186,7 @@ class Renderer:
         key = closure_key(plan, tool)
         known = await self._lookup(key)
         while known is not None and known.more and known.artifact is None:
-            plan = self._widened(planned, plan, known.more)
+            plan = widening.widened(planned, plan, known.more, self._planner.read)
             key = closure_key(plan, tool)
             known = await self._lookup(key)
         if known is not None and known.artifact is not None and not refresh:
@@ -199,12 +202,12 @@ class Renderer:
         for attempt in range(_WIDENINGS + 2):
             try:
                 return _Part(key, await self._once(key, plan), from_cache=False)
-            except _MissedFiles as missed:
-                more = self._present(planned, missed.paths) if attempt < _WIDENINGS else ()
-                wider = self._widened(planned, plan, more)
+            except MissedFiles as missed:
+                more = widening.present(planned, missed.paths) if attempt < _WIDENINGS else ()
+                wider = widening.widened(planned, plan, more, self._planner.read)
                 if wider.files == plan.files:
-                    more = (_WHOLE,)
-                    wider = self._widened(planned, plan, more)
+                    more = widening.WHOLE
+                    wider = widening.widened(planned, plan, more, self._planner.read)
                 if wider.files == plan.files:
                     self._failed.put(key, missed.failure)
                     FAILURES.labels(reason=missed.failure.reason).inc()
@@ -212,42 +215,6 @@ class Renderer:
                 await self._store(key, StoredClosure(more=more))
                 plan, key = wider, closure_key(wider, tool)
         raise AssertionError("the whole repository cannot be widened")
-
-    def _present(self, planned: Planned, paths: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of the missed paths that the repositories have."""
-        found = []
-        for path in paths:
-            prefix, _, inside = path.partition("/")
-            snapshot = planned.snapshots.get(prefix)
-            if snapshot is None:
-                continue
-            try:
-                walk = snapshot.locate(inside, base="", where=Where())
-            except FleetError:
-                continue
-            if walk.found is not None and walk.found.path:
-                found.append(path)
-        return tuple(found)
-
-    def _widened(self, planned: Planned, plan: Plan, more: tuple[str, ...]) -> Plan:
-        files: dict[str, InputFile] = {}
-        for prefix, snapshot in planned.snapshots.items():
-            repository = Repository(snapshot, self._planner.read, prefix)
-            if more == (_WHOLE,):
-                repository.add_everything()
-            for path in more:
-                if path.startswith(f"{prefix}/"):
-                    inside = path.removeprefix(f"{prefix}/")
-                    found = repository.locate(inside, where=Where(file=inside))
-                    if found is not None and found.is_directory:
-                        repository.add_below(
-                            found.path, want=lambda path: True, where=Where(file=inside)
-                        )
-                    if found is not None:
-                        repository.add(found)
-            files |= {file.path: file for file in repository.inputs()}
-        files |= {file.path: file for file in plan.files}
-        return replace(plan, files=tuple(files[path] for path in sorted(files)))
 
     async def _once(self, key: Digest, plan: Plan) -> StoredClosure:
         """Share one render between all who want the same closure now."""
@@ -258,7 +225,7 @@ class Renderer:
             task.add_done_callback(lambda done: self._forget(key, done))
         try:
             return await asyncio.shield(task)
-        except (FleetError, _MissedFiles) as error:
+        except (FleetError, MissedFiles) as error:
             raise copy.copy(error) from error.__cause__
 
     def _forget(self, key: Digest, task: asyncio.Task[StoredClosure]) -> None:
@@ -268,61 +235,17 @@ class Renderer:
 
     async def _run(self, key: Digest, plan: Plan) -> StoredClosure:
         try:
-            early = await self._early(plan)
+            early = await self._builder.early(plan)
             async with self._turns:
                 RENDERS.labels(kind=plan.kind).inc()
                 with SECONDS.labels(kind=plan.kind).time():
-                    built = await self._built(plan, early)
+                    built = await self._builder.build(plan, early)
         except FleetError as error:
             FAILURES.labels(reason=error.reason).inc()
             if isinstance(error, BadInput):
                 self._failed.put(key, error)
             raise
         return await self._keep(key, built, plan)
-
-    async def _early(self, plan: Plan) -> Mapping[str, bytes] | None:
-        """Read before the turn, together with others who do; what is much is let go and read again in the turn."""
-        contents = await self._contents(plan.files)
-        return contents if sum(map(len, contents.values())) <= _EARLY else None
-
-    async def _built(self, plan: Plan, early: Mapping[str, bytes] | None) -> Built:
-        contents = early if early is not None else await self._contents(plan.files)
-        if not plan.argv:
-            return await self._parser.build(_texts(plan, contents))
-        tool = await self._tools.get(plan.argv[0])
-        with folder.made(plan.files, contents, self._settings.temporary) as root:
-            done = await self._sandbox.run(
-                tool.program,
-                (*tool.arguments, *plan.argv[1:])
-                if plan.kind is SourceKind.KUSTOMIZE
-                else plan.argv[1:],
-                folder=root / "work",
-                environment=folder.environment(root, self._settings.memory),
-            )
-            if done.status:
-                failure = failures.failure(plan, done.errors, str(root))
-                if failures.is_missing_file(done.errors):
-                    missed = failures.missing_paths(plan, done.errors, str(root))
-                    raise _MissedFiles(missed, failure)
-                raise failure
-        try:
-            return await self._parser.build((Text(file="", content=done.output),))
-        except FleetError as error:
-            error.where = failures.in_repository(plan, error.where)
-            raise
-
-    async def _contents(self, files: tuple[InputFile, ...]) -> Mapping[str, bytes]:
-        """Read all files, each repository's at once."""
-        contents: dict[str, bytes] = {}
-        for url in sorted({file.url for file in files if file.url}):
-            objects = dict.fromkeys(file.object for file in files if file.url == url)
-            contents |= await self._planner.read(url, tuple(objects))
-        size = sum(map(len, contents.values()))
-        if size > self._settings.max_input:
-            raise BadInput(
-                f"files of {size} bytes are over the limit of {self._settings.max_input}"
-            )
-        return contents
 
     async def _keep(self, key: Digest, built: Built, plan: Plan) -> StoredClosure:
         """Store an artifact, then its closure; of two results for one closure the first stays."""
@@ -381,15 +304,6 @@ class Renderer:
         self._last.put((name, index), (part.key, artifact))
 
 
-class _MissedFiles(Exception):
-    """The tool looked for files that are not in its folder."""
-
-    def __init__(self, paths: tuple[str, ...], failure: BadInput) -> None:
-        super().__init__(paths, failure)
-        self.paths = paths
-        self.failure = failure
-
-
 async def _named(application: Application, work: Coroutine[object, object, _Result]) -> _Result:
     try:
         return await work
@@ -411,13 +325,6 @@ def _check_sources(application: Application) -> None:
 def _renders(source: Source) -> bool:
     """Whether a source gives manifests; one that only has a ``ref`` lends its files to others."""
     return bool(source.path) or is_chart(source)
-
-
-def _texts(plan: Plan, contents: Mapping[str, bytes]) -> tuple[Text, ...]:
-    return tuple(
-        Text(file=file.path.partition("/")[2], content=contents[file.object], lenient=True)
-        for file in plan.files
-    )
 
 
 def _artifact(part: _Part) -> Digest:
