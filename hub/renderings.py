@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
+from fleet.argo.projects import permits_source
 from fleet.errors import BadInput, Denied, FleetError
 from fleet.model.application import Application
 from fleet.model.identity import TargetId
@@ -24,6 +26,7 @@ from fleet.rollout import Candidate
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.store.port import ArtifactStore
 from fleet.sync.options import unsupported
+from fleet.targets import find_project
 from hub.state import State
 
 log = structlog.get_logger(__name__)
@@ -56,6 +59,8 @@ class Renderings:
     settled: Callable[[TargetId], None] = lambda _id: None
     """Told when a target was looked at, whatever came of it."""
     _inputs: dict[TargetId, _Input] = field(default_factory=dict)
+    _anew: set[TargetId] = field(default_factory=set)
+    """Targets that are to be rendered although their closure is known."""
     _unsupported: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By artifact: what in it cannot be carried out yet."""
     _warnings: dict[TargetId, tuple[str, ...]] = field(default_factory=dict)
@@ -91,6 +96,7 @@ class Renderings:
     def refresh(self, id_: TargetId) -> None:
         """Forget what a target was rendered from, so that the next run looks at everything again."""
         self._inputs.pop(id_, None)
+        self._anew.add(id_)
 
     def forget(self, id_: TargetId) -> None:
         """Drop a target that left."""
@@ -104,9 +110,21 @@ class Renderings:
         made_of = _Input(application, resolved, self._capabilities(id_))
         if self._inputs.get(id_) == made_of:
             return
-        rendering = await self.renderer.render(application, resolved, made_of.capabilities)
+        rendering = await self.renderer.render(
+            application,
+            resolved,
+            made_of.capabilities,
+            refresh=id_ in self._anew,
+            permits=partial(self._permits, application.project),
+        )
+        self._anew.discard(id_)
         self._inputs[id_] = made_of
         self._rendered(id_, rendering, await self._held(id_, rendering))
+
+    def _permits(self, project: str, repo_url: str) -> bool:
+        """Whether a project lets a chart's own dependencies come from a repository."""
+        found = find_project(self.state.desired.projects, project)
+        return found is not None and permits_source(found, repo_url)
 
     def _capabilities(self, id_: TargetId) -> Capabilities:
         seen = self.state.seen.get(id_.cluster)
