@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from fleet.argo.projects import permits_destination, permits_source
+from fleet.argo.permissions import permits_destination, permits_source
 from fleet.argo.reading import Problem
 from fleet.argo.references import parse_references
 from fleet.codec.redaction import redact

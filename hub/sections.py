@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 
 from fleet import rollout
-from fleet.argo.projects import rules_for
+from fleet.argo.permissions import rules_for
 from fleet.model.application import READY_WHEN, Automated
 from fleet.model.assignment import DependsOn, Held, Hold, IgnoreRule, ProjectRules, Section
 from fleet.model.cluster import Cluster

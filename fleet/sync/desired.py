@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from fleet.argo.projects import permits_object
+from fleet.argo.permissions import permits_object
 from fleet.codec.canonical import canonical_bytes, digest_bytes
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, Denied, FleetError, NotReady

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.argo.projects import (
+from fleet.argo.permissions import (
     normalize_url,
     permits_destination,
     permits_object,
