@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from fleet.argo.projects import permits_source
+from fleet.argo.permissions import permits_source
 from fleet.errors import BadInput, Denied, FleetError
 from fleet.model.application import Application
 from fleet.model.identity import TargetId
