@@ -242,6 +242,7 @@ async def assemble(
         accept=core.engine.accept,
         arrived=core.engine.enqueue,
         applied=core.inventories.applied,
+        fence=core.engine.fence,
         poll=settings.link.poll,
         backoff=make_backoff(settings.link.first_retry, settings.link.last_retry),
     )

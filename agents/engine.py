@@ -52,6 +52,7 @@ class Engine:
         self._rng = Random()  # noqa: S311  # spreads load, no secret
         self._stopped = asyncio.Event()
         self.assignment: Assignment | None = None
+        self._is_fenced = False
         self._reconciler = Reconciler(
             "target", self.reconcile, queue, workers=workers, clock=clock, retry=retry
         )
@@ -70,12 +71,18 @@ class Engine:
     async def reconcile(self, target: str) -> Outcome:
         """Bring one target to where the assignment wants it."""
         assignment = self.assignment
-        if assignment is None:
+        if assignment is None or self._is_fenced:
             return Done()
         section = assignment.sections.get(target)
         if section is None:
             return await self._removal.leave(target, assignment)
         return await self._sync.sync(section, assignment)
+
+    def fence(self, is_fenced: bool) -> None:
+        """Change nothing in the cluster while another process with this identity works, and everything after it."""
+        was, self._is_fenced = self._is_fenced, is_fenced
+        if was and not is_fenced and self.assignment is not None:
+            self.enqueue(sorted({*self.assignment.sections, *self._sync.inventories}))
 
     def accept(self, assignment: Assignment) -> None:
         """Work on another assignment from now on."""

@@ -36,7 +36,7 @@ from fleet.runtime.backoff import Backoff
 from fleet.runtime.clock import Clock
 from fleet.wire import codec, routes
 from fleet.wire.enrolment import AgentHints, FetchRequest
-from fleet.wire.errors import Unauthenticated
+from fleet.wire.errors import CONFLICT, Unauthenticated
 from fleet.wire.frames import MAX_DIGESTS, FrameReader
 from fleet.wire.heads import Position, head_digest, keys_after, verify_head
 
@@ -49,6 +49,8 @@ _REPORTS = Counter("fleet_agent_reports_total", "Reports sent.")
 
 COALESCE = 0.1
 _FETCH_AGAIN = 2.0
+_FIRST_WAIT = 0.05
+_PATIENCE = 1.0
 _PER_FETCH = 200
 
 
@@ -80,6 +82,7 @@ class Link:
         accept: Callable[[Assignment], None],
         arrived: Callable[[Iterable[str]], None],
         applied: Callable[[], Iterable[str]],
+        fence: Callable[[bool], None],
         poll: timedelta,
         backoff: Backoff,
         coalesce: float = COALESCE,
@@ -95,6 +98,7 @@ class Link:
         self._accept = accept
         self._arrived = arrived
         self._applied = applied
+        self._fence = fence
         self._fresh = fresh
         cache.lost = self.check_artifacts
         self._poll_seconds = min(poll.total_seconds(), routes.MAX_WAIT)
@@ -128,6 +132,8 @@ class Link:
             log.warning("kept assignment not used", **{fields.ERROR: str(error)})
             return
         self._etag = head_digest(signed)
+        # The state may be a copy, and old: see first whether another process is at work with it.
+        self._fence(True)
         self._accept(self._assignment)
         if self._missing_artifacts():
             self._incomplete.set()
@@ -140,11 +146,13 @@ class Link:
     # -- loops --------------------------------------------------------------------------------
 
     async def run_polls(self) -> None:
-        """Ask for assignments for ever."""
-        failures = 0
+        """Ask for assignments for ever; the first answer also says whether this process may work."""
+        failures, wait = 0, _FIRST_WAIT
+        patience = asyncio.create_task(self._go_ahead_soon(), name="patience")
         while True:
+            is_second = False
             try:
-                await self.poll_once()
+                await self.poll_once(wait)
                 failures = 0
                 _CONNECTED.set(1)
             except Unauthenticated as error:
@@ -159,9 +167,19 @@ class Link:
             except FleetError as error:
                 failures += 1
                 _CONNECTED.set(0)
+                is_second = error.reason == CONFLICT
                 log.info("hub not reached", **{fields.ERROR: str(error)})
+            patience.cancel()
+            if is_second or not failures or wait == _FIRST_WAIT:
+                self._fence(is_second)
+            wait = self._poll_seconds
             if failures:
                 await self._clock.sleep(self._backoff.delay(failures, self._rng))
+
+    async def _go_ahead_soon(self) -> None:
+        """A hub that does not answer is not waited for."""
+        await self._clock.sleep(_PATIENCE)
+        self._fence(False)
 
     async def run_reports(self) -> None:
         """Report what changes, together with what changes shortly after it."""
@@ -221,11 +239,10 @@ class Link:
 
     # -- assignments --------------------------------------------------------------------------
 
-    async def poll_once(self) -> None:
+    async def poll_once(self, wait: float | None = None) -> None:
         """Ask for the assignment and take over a new one; raises why it is refused."""
-        reply = await self._transport.get(
-            routes.ASSIGNMENT, etag=self._etag, wait=self._poll_seconds
-        )
+        seconds = self._poll_seconds if wait is None else wait
+        reply = await self._transport.get(routes.ASSIGNMENT, etag=self._etag, wait=seconds)
         if reply.status != 200:
             return
         signed = codec.decode(reply.body, SignedHead)

@@ -13,12 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import structlog
 from prometheus_client import Counter, Gauge
 
 from fleet.errors import Denied
 from fleet.model.identity import ClusterName
+from fleet.runtime import log as fields
 from fleet.runtime.clock import Clock
 from fleet.wire.routes import MAX_WAIT
+
+log = structlog.get_logger(__name__)
 
 SILENCE = MAX_WAIT + 10
 """Seconds after which a silent process holds its cluster no longer."""
@@ -56,6 +60,7 @@ class Sessions:
         is_silent = self._clock.monotonic() - holder.heard > SILENCE
         if not is_silent and not holder.transport.is_closing():
             _DOUBLES.inc()
+            log.error("second agent refused", **{fields.CLUSTER: cluster}, audit=True)
             raise SecondAgent(f"another agent process works for cluster {cluster} already")
 
     @contextmanager

@@ -366,13 +366,14 @@ class Estate:
         )
 
     def _agent_config(self, name: str, home: Path, kubeconfig: Path) -> Path:
+        state = {"path": str(home / "state"), **self.agent_settings.get("state", {})}
         settings: JsonObject = {
             "hub": self.agents_url,
             "kubeconfig": str(kubeconfig),
-            "state": {"path": str(home / "state")},
             "tokenFile": str(home / "token"),
             "probes": {"listen": f"127.0.0.1:{self._port()}"},
             **self.agent_settings,
+            "state": state,
         }
         config = home / "agent.yaml"
         config.write_text(yamldoc.dump(settings))

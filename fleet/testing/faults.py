@@ -38,7 +38,7 @@ def change_settings(config: Path, **changes: JsonValue) -> None:
 def run_agent(fleet: Fleet, verb: str, config: Path, *, timeout: float = 60.0) -> Ran:
     """Run the agent's command to its end."""
     done = subprocess.run(
-        [sys.executable, "-m", "agents", verb, "--config", str(config)],
+        [sys.executable, "-P", "-m", "agents", verb, "--config", str(config)],
         capture_output=True, text=True, timeout=timeout, check=False,
         env={**os.environ, **fleet.estate.environment},
     )  # fmt: skip
