@@ -13,11 +13,12 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from fleet.codec import canonical
+from fleet.codec import canonical, yamldoc
 from fleet.codec.jsontypes import JsonObject
 from fleet.codec.redaction import one_line
 from fleet.errors import BadInput, FleetError, Transient, Where
@@ -243,6 +244,7 @@ async def _read_configuration(settings: ConnectionSettings) -> Any:
         if settings.kubeconfig == IN_CLUSTER:
             load_incluster_config(client_configuration=configuration)
         else:
+            _check_form(settings.kubeconfig)
             await load_kube_config(
                 config_file=settings.kubeconfig,
                 context=settings.context or None,
@@ -265,6 +267,13 @@ def _plain_session(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=_READ_BUFFER
     )
+
+
+def _check_form(path: str) -> None:
+    """A kubeconfig that is no YAML map is said with file and line, which the library does not do."""
+    found = yamldoc.load_one(Path(path).expanduser().read_bytes(), source=path)
+    if not isinstance(found, dict):
+        raise BadInput("the kubeconfig is not a map", where=Where(file=path))
 
 
 def _forget_key_files() -> None:

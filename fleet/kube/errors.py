@@ -149,11 +149,10 @@ def from_status(
     reason = str(body.get("reason") or "")
     causes = _causes(body, secret=secret)
     shown = _shown(text, causes, secret=secret, code=code, reason=reason)
-    if webhook := _admission(text):
-        detail = (
-            "" if secret else f": {one_line(text.rpartition(webhook)[2].strip(chr(39) + chr(34)))}"
-        )
-        return AdmissionRefused(f"refused by admission {webhook}{detail}", where=place)
+    if source := _admission(text):
+        said = text.partition(" denied the request: ")[2] or text.partition(" denied request: ")[2]
+        detail = f": {one_line(said)}" if said and not secret else ""
+        return AdmissionRefused(f"refused by admission {source}{detail}", where=place)
     if _is_terminating(body, text):
         return Terminating("its namespace is being deleted", where=place)
     if code == 413 or any(phrase in text for phrase in _LIMITS):
