@@ -144,7 +144,10 @@ def _admit(application: Application, cluster: Cluster, world: World) -> None:
         ).at(field="spec.destination")
     fields = (*application.unsupported, *(f"AppProject {item}" for item in project.unsupported))
     if fields:
-        raise Unsupported(f"not supported yet: {', '.join(fields)}")
+        own = application.unsupported[:1]
+        raise Unsupported(f"not supported yet: {', '.join(fields)}").at(
+            field=own[0].partition(":")[0] if own else ""
+        )
     if not application.sources:
         raise BadInput("the application has no source").at(field="spec.source")
 

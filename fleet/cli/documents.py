@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.argo.documents import FleetDocuments, Problem, read_fleet_documents
 from fleet.codec import yamldoc
 from fleet.codec.yamldoc import Document
-from fleet.errors import BadInput
+from fleet.errors import BadInput, Where
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -25,11 +26,21 @@ def read_documents(path: Path) -> tuple[Document, ...]:
     return yamldoc.load_documents(data, source=str(path), positions=True)
 
 
-def read_directory(folder: Path) -> tuple[list[FleetDocuments], list[Problem]]:
-    """Read a fleet repo's working tree: the documents of each file, and files that are no YAML."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetFiles:
+    """What a fleet repo's working tree holds: its documents as written and as understood, and files that are no YAML."""
+
+    documents: tuple[Document, ...]
+    fleet: tuple[FleetDocuments, ...]
+    broken: tuple[Problem, ...]
+
+
+def read_directory(folder: Path) -> FleetFiles:
+    """Read a fleet repo's working tree; raises BadInput where there is none."""
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a directory")
-    found: list[FleetDocuments] = []
+    found: list[Document] = []
+    fleet: list[FleetDocuments] = []
     broken: list[Problem] = []
     for path in fleet_files(folder):
         name = path.relative_to(folder).as_posix()
@@ -38,8 +49,13 @@ def read_directory(folder: Path) -> tuple[list[FleetDocuments], list[Problem]]:
         except BadInput as error:
             broken.append(Problem(reason="InvalidYAML", message=error.message, where=error.where))
             continue
-        found.append(read_fleet_documents(documents))
-    return found, broken
+        except OSError as error:
+            message = f"cannot be read: {error.strerror}"
+            broken.append(Problem(reason="Unreadable", message=message, where=Where(file=name)))
+            continue
+        found += documents
+        fleet.append(read_fleet_documents(documents))
+    return FleetFiles(documents=tuple(found), fleet=tuple(fleet), broken=tuple(broken))
 
 
 def fleet_files(folder: Path) -> Iterable[Path]:

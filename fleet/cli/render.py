@@ -10,6 +10,7 @@ import typer
 
 from fleet.cli.output import note, progress
 from fleet.codec import yamldoc
+from fleet.codec.redaction import redact
 
 
 def render(
@@ -27,20 +28,20 @@ def render(
     ] = "",
     kube_version: Annotated[str, typer.Option(help="Kubernetes version that charts see.")] = "",
     api_versions: Annotated[
-        list[str] | None, typer.Option(help="API version that charts see; may be repeated.")
+        list[str] | None,
+        typer.Option(help="API versions that charts see, with commas; may be repeated."),
     ] = None,
 ) -> None:
     """Print the manifests of a source, as sorted YAML documents."""
     from fleet.cli.rendering import render_path
     from fleet.render.request import Capabilities
 
-    capabilities = Capabilities(
-        kube_version=kube_version, api_versions=tuple(sorted(api_versions or []))
-    )
+    versions = {item for text in api_versions or () for item in text.split(",") if item}
+    capabilities = Capabilities(kube_version=kube_version, api_versions=tuple(sorted(versions)))
     with progress("rendering"):
         objects, warnings = render_path(
             path, repositories=tuple(repo or ()), revision=revision, capabilities=capabilities
         )
     for warning in warnings:
-        note(f"warning: {warning}")
+        note(redact(f"warning: {warning}"))
     sys.stdout.write(yamldoc.dump_all(objects))

@@ -24,7 +24,10 @@ def render_path(
         found = asyncio.run(render_directory(path, capabilities=capabilities))
     else:
         found = _application(path, repositories, revision, capabilities)
-    warnings = [warning.message for warning in found.rendering.warnings]
+    warnings = [
+        f"{warning.where}: {warning.message}" if str(warning.where) else warning.message
+        for warning in found.rendering.warnings
+    ]
     return sorted(found.objects, key=_order), warnings
 
 

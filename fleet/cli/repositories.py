@@ -43,18 +43,21 @@ class LocalRepositories:
 
     async def resolve(self, url: str, revision: str, /) -> str:
         """Return the commit of a revision of the local repository."""
+        local = self._local(url)
         with _named(url):
-            return await self._mirrors.resolve(self._local(url), revision)
+            return await self._mirrors.resolve(local, revision)
 
     async def tree(self, url: str, commit: str, /) -> Tree:
         """List a commit."""
+        local = self._local(url)
         with _named(url):
-            return await self._mirrors.tree(self._local(url), commit)
+            return await self._mirrors.tree(local, commit)
 
     async def blobs(self, url: str, object_ids: Iterable[str], /) -> dict[str, bytes]:
         """Read files by object id."""
+        local = self._local(url)
         with _named(url):
-            return await self._mirrors.blobs(self._local(url), object_ids)
+            return await self._mirrors.blobs(local, object_ids)
 
     async def answer(self, world: World, requests: Iterable[SourceRequest]) -> World:
         """Add to a world what an evaluation asked for; what cannot be had is Unavailable."""
@@ -77,10 +80,19 @@ class LocalRepositories:
         except FleetError as error:
             return Unavailable(since=datetime.now(UTC), reason=error.reason, message=str(error))
 
-    def _local(self, url: str) -> str:
+    def has(self, url: str) -> bool:
+        """Whether something stands for the URL."""
+        return self._folder(url) is not None
+
+    def _folder(self, url: str) -> Path | None:
         for given, folder in self._folders.items():
             if given == url or same_repository(given, url):
-                return folder.as_uri()
+                return folder
+        return None
+
+    def _local(self, url: str) -> str:
+        if folder := self._folder(url):
+            return folder.as_uri()
         raise BadInput(f"repository {url} is not given", hint=f"--repo {url}=DIR")
 
 

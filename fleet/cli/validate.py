@@ -40,9 +40,11 @@ def validate(
     if output is not Format.TABLE:
         print_value(msgspec.to_builtins(_answer(verdict.problems)), output)
     else:
-        for item in verdict.problems:
-            kind = "error" if item.fatal else "warning"
-            typer.echo(redact(f"{kind}: {item.where}: {item.message}"))
+        for problem in verdict.problems:
+            kind = "error" if problem.fatal else "warning"
+            typer.echo(redact(f"{kind}: {problem.where}: {problem.message}"))
+    for item in verdict.unchecked:
+        note(redact(f"not checked: {item}"))
     errors = sum(item.fatal for item in verdict.problems)
     note(
         f"{verdict.appsets} ApplicationSets, {verdict.applications} Applications, "

@@ -1,22 +1,27 @@
-"""What ``fleet validate`` does: read a fleet repo's working tree and judge all of it together."""
+"""What ``fleet validate`` does: read a fleet repo's working tree and judge all of it together.
+
+The same code judges as in the hub. What cannot be known here is said, not guessed: a set that reads a repository
+which is not given is not evaluated, and while one is, a reference to an unknown name may mean something it makes.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fleet import graph
 from fleet.argo.assembly import assemble
-from fleet.argo.documents import FleetDocuments
 from fleet.argo.reading import Problem
-from fleet.cli.documents import read_directory
+from fleet.cli.documents import FleetFiles, read_directory
+from fleet.cli.fieldlines import LineFinder
 from fleet.cli.repositories import LocalRepositories, local_repositories
 from fleet.generators.evaluate import evaluate_set
-from fleet.generators.result import Generated, Missing
-from fleet.model.application import Application
-from fleet.model.identity import AppName
+from fleet.generators.result import Failed, Generated, Missing
+from fleet.model.application import DEPENDS_ON, Application
+from fleet.model.identity import AppName, TargetId
+from fleet.model.target import Edge, Target
 from fleet.model.world import World
 from fleet.targets import resolve_targets
 
@@ -32,55 +37,117 @@ class Verdict:
     appsets: int
     applications: int
     clusters: int
+    unchecked: tuple[str, ...] = ()
+    """Sets that were not evaluated, each with the reason."""
+
+
+@dataclass(slots=True)
+class _Check:
+    """What is found on the way."""
+
+    repositories: LocalRepositories
+    applications: dict[AppName, Application]
+    problems: list[Problem]
+    unchecked: list[str] = field(default_factory=list)
+    is_complete: bool = True
+    """Every set said what it makes, so that an unknown name is unknown."""
 
 
 def validate_folder(folder: Path, repositories: tuple[str, ...], *, lenient: bool) -> Verdict:
     """Judge a working tree."""
-    documents, broken = read_directory(folder)
+    files = read_directory(folder)
     with local_repositories(repositories) as local:
-        found = [*broken, *asyncio.run(check(documents, local, bool(repositories)))]
-    problems = sorted(
-        (_strict(item, lenient=lenient) for item in found),
-        key=lambda item: (item.where.file, item.where.line, item.message),
-    )
+        check = asyncio.run(_check(files, local))
+    finder = LineFinder(files.documents)
+    found = {finder.exactly(_strict(item, lenient=lenient)) for item in check.problems}
     return Verdict(
-        problems=tuple(problems),
-        appsets=sum(len(item.appsets) for item in documents),
-        applications=sum(len(item.applications) for item in documents),
-        clusters=sum(len(item.clusters) for item in documents),
+        problems=tuple(
+            sorted(found, key=lambda item: (item.where.file, item.where.line, item.message))
+        ),
+        appsets=sum(len(item.appsets) for item in files.fleet),
+        applications=len(check.applications),
+        clusters=sum(len(item.clusters) for item in files.fleet),
+        unchecked=tuple(check.unchecked),
     )
 
 
-async def check(
-    documents: Iterable[FleetDocuments], repositories: LocalRepositories, has_repositories: bool
-) -> list[Problem]:
-    """Check documents that could be read, together."""
-    world, problems = assemble(documents, ())
+async def _check(files: FleetFiles, repositories: LocalRepositories) -> _Check:
+    world, problems = assemble(files.fleet, ())
     applications = {AppName(name): item for name, item in world.applications.items()}
-    found = list(problems)
-    found += _warnings(world)
+    check = _Check(repositories, applications, [*files.broken, *problems, *_warnings(world)])
     for name in sorted(world.appsets):
-        made, errors = await _generate(name, world, repositories, has_repositories)
-        applications |= {item.name: item for item in made if item.name not in applications}
-        found += errors
-    targets = resolve_targets(applications, world)
+        await _evaluate(name, world, check)
+    targets = resolve_targets(check.applications, world)
     resolved = graph.resolve_edges(targets.targets, targets.references, appsets=set(world.appsets))
-    found += targets.problems
-    found += [
+    check.problems += [*targets.problems, *_blocked(resolved, check)]
+    return check
+
+
+async def _evaluate(name: str, world: World, check: _Check) -> None:
+    appset = world.appsets[name]
+    for _ in range(MAX_PASSES):
+        result = evaluate_set(appset, world)
+        if not isinstance(result, Missing):
+            break
+        urls = sorted({request.repo_url for request in result.requests})
+        lacking = [url for url in urls if not check.repositories.has(url)]
+        if lacking:
+            options = " ".join(f"--repo {url}=DIR" for url in lacking)
+            check.unchecked.append(f"what ApplicationSet {name} makes ({options})")
+            check.is_complete = False
+            return
+        world = await check.repositories.answer(world, result.requests)
+    else:
+        check.unchecked.append(f"what ApplicationSet {name} makes: its generators keep asking")
+        check.is_complete = False
+        return
+    where = replace(appset.where, object=f"ApplicationSet/{name}")
+    # what its document already says comes back when it is evaluated
+    said = {item.message for item in check.problems if item.where.object == where.object}
+    check.problems += [
+        Problem(reason=error.reason, message=error.message, where=where)
+        for error in result.errors
+        if not any(message in error.message for message in said)
+    ]
+    if isinstance(result, Failed) or result.errors:
+        check.is_complete = False
+    if isinstance(result, Generated):
+        _add(result.applications, name, check)
+
+
+def _add(made: tuple[Application, ...], name: str, check: _Check) -> None:
+    for item in made:
+        first = check.applications.setdefault(item.name, item)
+        if first is not item:
+            owner = f"ApplicationSet {first.appset}" if first.appset else str(first.where)
+            message = (
+                f"Application {item.name} of ApplicationSet {name} already belongs to {owner}; "
+                "that one counts"
+            )
+            where = replace(item.where, object=f"ApplicationSet/{name}")
+            check.problems.append(Problem(reason="DuplicateName", message=message, where=where))
+
+
+def _blocked(targets: Mapping[TargetId, Target], check: _Check) -> list[Problem]:
+    return [
         Problem(
             reason="InvalidDependency",
             message=f"{edge.reference.text}: {edge.blocked}",
             where=replace(
                 target.application.where,
                 object=f"Application/{target.id.app}",
-                field="metadata.annotations.gitopsfleet.io/depends-on",
+                field=f"metadata.annotations.{DEPENDS_ON}",
             ),
         )
-        for target in resolved.values()
+        for target in targets.values()
         for edge in target.edges
-        if edge.blocked and has_repositories
+        if edge.blocked and (check.is_complete or _is_cycle(edge))
     ]
-    return found
+
+
+def _is_cycle(edge: Edge) -> bool:
+    """Whether it is blocked although all that it names is known."""
+    return bool(edge.targets)
 
 
 def _warnings(world: World) -> list[Problem]:
@@ -92,27 +159,8 @@ def _warnings(world: World) -> list[Problem]:
     ]
 
 
-async def _generate(
-    name: str, world: World, repositories: LocalRepositories, has_repositories: bool
-) -> tuple[tuple[Application, ...], list[Problem]]:
-    appset = world.appsets[name]
-    for _ in range(MAX_PASSES):
-        result = evaluate_set(appset, world)
-        if not isinstance(result, Missing):
-            break
-        if not has_repositories:
-            return (), []
-        world = await repositories.answer(world, result.requests)
-    else:
-        return (), []
-    where = replace(appset.where, object=f"ApplicationSet/{name}")
-    errors = [
-        Problem(reason=error.reason, message=error.message, where=where) for error in result.errors
-    ]
-    return (result.applications if isinstance(result, Generated) else ()), errors
-
-
 def _strict(problem: Problem, *, lenient: bool) -> Problem:
-    if problem.reason != UNKNOWN_FIELD:
+    """Unknown fields of Argo CD's kinds are errors too, unless asked otherwise."""
+    if problem.reason != UNKNOWN_FIELD or lenient:
         return problem
-    return replace(problem, fatal=not lenient)
+    return replace(problem, fatal=True)
