@@ -113,13 +113,20 @@ def resolve_targets(applications: Mapping[AppName, Application], world: World) -
         id_ = TargetId(cluster.name, name)
         held = ""
         try:
-            references[id_] = parse_references(application.annotations.get(DEPENDS_ON, ""))
+            references[id_] = _references(application)
             _admit(application, cluster, world)
         except FleetError as error:
             problems.append(_problem(application, error, "spec"))
             held = redact(error.message)
         targets[id_] = Target(id=id_, application=application, held=held)
     return Targets(targets=targets, references=references, problems=tuple(problems))
+
+
+def _references(application: Application) -> tuple[Reference, ...]:
+    try:
+        return parse_references(application.annotations.get(DEPENDS_ON, ""))
+    except FleetError as error:
+        raise error.at(field=f"metadata.annotations.{DEPENDS_ON}") from None
 
 
 def _admit(application: Application, cluster: Cluster, world: World) -> None:

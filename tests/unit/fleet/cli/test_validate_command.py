@@ -119,6 +119,11 @@ def folder(tmp_path: Path) -> Path:
             "ghost: unknown application 'ghost'", id="missing-dependency",
         ),
         pytest.param(
+            app(annotation="gitopsfleet.io/depends-on: sets/x"), 5, "Application/web",
+            "metadata.annotations.gitopsfleet.io/depends-on",
+            "unknown word 'sets'", id="bad-reference",
+        ),
+        pytest.param(
             app(extra="  syncPolicy:\n    syncOptions: [Replace=true]\n"), 11, "Application/web",
             "spec.syncPolicy.syncOptions", "Replace=true", id="unsupported",
         ),

@@ -140,13 +140,13 @@ HELD = {
     "unbuilt field": (
         application(syncPolicy={"syncOptions": ["Replace=true"]}),
         "not supported yet: spec.syncPolicy.syncOptions: Replace=true",
-        "spec",
+        "spec.syncPolicy.syncOptions",
         "Unsupported",
     ),
     "bad reference": (
         application(annotations={"gitopsfleet.io/depends-on": "sets/x"}),
         "reference 'sets/x' in gitopsfleet.io/depends-on starts with an unknown word 'sets'",
-        "spec",
+        "metadata.annotations.gitopsfleet.io/depends-on",
         "InvalidSpecError",
     ),
 }
