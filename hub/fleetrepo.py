@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import msgspec
-from fleet.argo.documents import FleetDocuments, Problem, read_fleet_documents
 
+from fleet.argo.documents import FleetDocuments, Problem, read_fleet_documents
 from fleet.codec import yamldoc
 from fleet.errors import BadInput, FleetError
 from fleet.model.world import EntryKind, Tree
@@ -210,9 +210,8 @@ class FleetRepo:
                 raise data.at(file=path)
             parsed = yamldoc.load_documents(data, source=path, positions=True)
         except BadInput as error:
-            problem = Problem(
-                reason="InvalidYAML", message=error.message, where=error.where, fatal=True
-            )
+            where = replace(error.where, file=f"{self.settings.repo_url}/{path}")
+            problem = Problem(reason="InvalidYAML", message=error.message, where=where, fatal=True)
             return FleetDocuments(problems=(problem,))
         return read_fleet_documents(parsed, repo=self.settings.repo_url)
 

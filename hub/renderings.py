@@ -8,13 +8,14 @@ stays at what it has, with the message.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
 from fleet.argo.permissions import permits_source
+from fleet.argo.reading import Problem
 from fleet.errors import BadInput, Denied, FleetError
 from fleet.model.application import Application
 from fleet.model.identity import TargetId
@@ -64,6 +65,7 @@ class Renderings:
     _unsupported: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By artifact: what in it cannot be carried out yet."""
     _warnings: dict[TargetId, tuple[str, ...]] = field(default_factory=dict)
+    _problems: dict[TargetId, Problem] = field(default_factory=dict)
 
     async def reconcile(self, id_: TargetId) -> Outcome:
         """Render one target if anything about it changed."""
@@ -83,11 +85,18 @@ class Renderings:
             self._failed(id_, error)
             raise
         except FleetError as error:
+            self._note(id_, error)
             # the outside failed: what was rendered before stays the candidate
             if id_ not in self.state.candidates or self.state.candidates[id_].error:
                 self._failed(id_, error)
             raise
+        self._problems.pop(id_, None)
         return Done()
+
+    @property
+    def problems(self) -> Mapping[TargetId, Problem]:
+        """What the last try of each target failed with."""
+        return self._problems
 
     def warnings(self, id_: TargetId) -> tuple[str, ...]:
         """What rendering wants the owner to know."""
@@ -102,6 +111,7 @@ class Renderings:
         """Drop a target that left."""
         self._inputs.pop(id_, None)
         self._warnings.pop(id_, None)
+        self._problems.pop(id_, None)
         self.state.candidates.pop(id_, None)
         self.state.revisions.pop(id_, None)
 
@@ -151,7 +161,14 @@ class Renderings:
 
     def _failed(self, id_: TargetId, error: FleetError) -> None:
         self._inputs.pop(id_, None)
+        self._note(id_, error)
         self._take(id_, Candidate(error=f"{error.reason}: {error}"))
+
+    def _note(self, id_: TargetId, error: FleetError) -> None:
+        hint = f" ({error.hint})" if error.hint else ""
+        self._problems[id_] = Problem(
+            reason=error.reason, message=error.message + hint, where=error.where
+        )
 
     def _take(self, id_: TargetId, candidate: Candidate) -> None:
         if self.state.candidates.get(id_) != candidate:

@@ -18,6 +18,7 @@ from fleet.rollout import Facts
 from fleet.wire import api
 from hub.dispatch import Dispatcher
 from hub.poller import Poller
+from hub.problems import all_problems
 from hub.records import Records
 from hub.renderings import Renderings
 from hub.rollup import Rollup
@@ -227,7 +228,7 @@ class Views:
         )
 
     def problems(self) -> api.ProblemList:
-        """What is wrong with the documents of the fleet repositories."""
+        """What is wrong with documents, sets, sources and what clusters report."""
         return api.ProblemList(
             items=tuple(
                 api.ProblemRow(
@@ -239,7 +240,7 @@ class Views:
                     field=problem.where.field,
                     fatal=problem.fatal,
                 )
-                for problem in self.state.desired.problems
+                for problem in all_problems(self.state, self.renderings.problems)
             )
         )
 

@@ -63,7 +63,7 @@ def _unique(kind: str, items: Iterable[T], problems: list[Problem]) -> dict[str,
                     reason="Duplicate",
                     message=f"{kind} {item.name} is already defined in "
                     f"{first.where.file}:{first.where.line}; that one counts",
-                    where=item.where,
+                    where=replace(item.where, field="metadata.name"),
                 )
             )
     return unique

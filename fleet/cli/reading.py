@@ -159,7 +159,7 @@ def as_text(found: api.Graph) -> str:
 
 
 def problems(context: typer.Context, output: Output = Format.TABLE) -> None:
-    """List what is wrong with the documents of the fleet repositories (exit status 1 if anything fatal is)."""
+    """List what is wrong, and where (exit status 1 if anything is that does not pass by itself)."""
     found = connection(context).get("problems", api.ProblemList)
     print_rows(found, output, PROBLEMS)
     raise typer.Exit(Exit.FAILED if any(row.fatal for row in found.items) else Exit.OK)
