@@ -280,6 +280,7 @@ class FakeCluster:
         validate(resource, after, where, live)
         self.writes.append(Write("patch", where, FIELD_MANAGER))
         after = self.store.write(resource, live, after, manager=FIELD_MANAGER)
+        self._raise("patch", where, after=True)
         return view(after, resource, metadata_only=metadata_only)
 
     async def delete(

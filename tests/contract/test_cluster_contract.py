@@ -354,6 +354,18 @@ async def test_patch_types(place: Place) -> None:
     assert patched["data"] == {"y": "2", "q": "4"}
 
 
+async def test_patch_may_answer_with_metadata_alone(place: Place) -> None:
+    maps = await place.resource("ConfigMap")
+    await place.cluster.apply(maps, place.config_map("a", x="1"))
+    shown = await place.cluster.patch(
+        maps, place.namespace, "a", {"data": {"x": "2"}}, metadata_only=True
+    )
+    assert "data" not in shown
+    live = await place.cluster.get(maps, place.namespace, "a")
+    assert live["data"] == {"x": "2"}
+    assert shown["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
+
+
 async def test_status_is_apart(place: Place) -> None:
     deployments = await place.resource("Deployment", "apps")
     await place.cluster.apply(deployments, _deployment(place.namespace, image="a:1"))

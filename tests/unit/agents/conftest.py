@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class MemoryRecords:
     async def load(self) -> dict[str, str]:
         return dict(self.kept)
 
-    async def write(self, changes: dict[str, str | None]) -> None:
+    async def write(self, changes: Mapping[str, str | None]) -> None:
         await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
