@@ -45,7 +45,7 @@ def _of_sets(state: State) -> Iterator[Problem]:
 def _of_renders(state: State, renders: Mapping[TargetId, Problem]) -> Iterator[Problem]:
     for application, id_ in _targets(state, renders):
         found = renders[id_]
-        place = _of_application(application)
+        place = replace(_of_application(application), field="spec.source")
         if found.where.file:
             place = replace(found.where, object=place.object)
         candidate = state.candidates.get(id_)

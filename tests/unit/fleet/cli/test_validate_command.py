@@ -84,7 +84,7 @@ def folder(tmp_path: Path) -> Path:
             "no clusters with this name: stagin (did you mean staging?)", id="unknown-cluster",
         ),
         pytest.param(
-            app() + "---\n" + app(), 11, "Application/web", "",
+            app() + "---\n" + app(), 14, "Application/web", "metadata.name",
             "Application web is already defined in bad.yaml:1", id="duplicate",
         ),
         pytest.param(
@@ -103,6 +103,10 @@ def folder(tmp_path: Path) -> Path:
         pytest.param(
             appset("odd", "{lists: {}}"), 7, "ApplicationSet/odd", "spec.generators[0].lists",
             'unknown generator "lists" (did you mean "list"?)', id="unknown-generator",
+        ),
+        pytest.param(
+            appset("empty", "null"), 7, "ApplicationSet/empty", "spec.generators[0]",
+            "the entry holds no generator", id="null-generator",
         ),
         pytest.param(
             app(extra="  sorce: {}\n"), 10, "Application/web", "spec.sorce",
