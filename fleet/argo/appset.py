@@ -88,8 +88,8 @@ def _refuse(generators: JsonValue, reader: Reader) -> Iterator[SpecWarning]:
 
 def _strange_entries(entries: JsonValue, path: Path) -> Iterator[tuple[Path, str]]:
     """Find what is no generator, at every level of matrix and merge."""
-    for position, entry in enumerate(entries or ()):
-        here = (*path, position)
+    for position, value in enumerate(entries or ()):
+        here, entry = (*path, position), value or {}
         present = [name for name in entry if name in GENERATORS and entry[name] is not None]
         for name in entry:
             if name not in GENERATOR.fields:

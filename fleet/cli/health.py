@@ -58,12 +58,21 @@ def _items(document: Document) -> list[JsonObject]:
         value = value.get("items") or []
     values = value if isinstance(value, list) else [value]
     for item in values:
-        if not isinstance(item, dict) or "kind" not in item:
+        if problem := _why_no_object(item):
             raise BadInput(
-                "not a Kubernetes object: it has no kind",
+                f"not a Kubernetes object: {problem}",
                 where=Where(file=document.source, line=document.line),
             )
     return values
+
+
+def _why_no_object(value: JsonValue) -> str:
+    if not isinstance(value, dict) or "kind" not in value:
+        return "it has no kind"
+    for key, type_ in (("kind", str), ("apiVersion", str), ("metadata", dict)):
+        if not isinstance(value.get(key, type_()), type_):
+            return f"its {key} is no {'map' if type_ is dict else 'text'}"
+    return ""
 
 
 def _rate(value: JsonObject, document: Document) -> HealthRow:
@@ -73,8 +82,8 @@ def _rate(value: JsonObject, document: Document) -> HealthRow:
     return HealthRow(
         group=api.partition("/")[0] if "/" in api else "",
         kind=str(value["kind"]),
-        namespace=str(metadata.get("namespace", "")),
-        name=str(metadata.get("name", "")),
+        namespace=str(metadata.get("namespace") or ""),
+        name=str(metadata.get("name") or ""),
         status=found.status.value if found else None,
         message=found.message if found else "",
     )
