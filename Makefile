@@ -50,6 +50,10 @@ test: $(STAMP) ## everything, real control planes included
 bench: tools ## first deploy, change in all, change in one, beside the raw limit; the last line is JSON
 	$(BIN)/python -m tests.bench.deploy
 
+.PHONY: schemas
+schemas: tools ## take discovery, OpenAPI and wire formats anew from the kube-apiserver we build
+	$(BIN)/python -m fleet.testing.schemadump
+
 .PHONY: format
 format: $(STAMP) ## format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from fleet.codec.jsontypes import JsonObject
+from fleet.embedded.server import EmbeddedServer
 from fleet.errors import FleetError, NotReady
 from fleet.kube.adapter import KubernetesCluster
 from fleet.kube.connection import Connection, ConnectionSettings
@@ -63,11 +65,20 @@ class Place:
 
 
 @pytest.fixture
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     cluster: ClusterPort
+    server: EmbeddedServer | None = None
     if request.param == "fake":
         cluster = fake = FakeCluster(page_size=2)
         forget: Callable[[], None] = fake.compact
+    elif request.param == "embedded":
+        server = EmbeddedServer()
+        await server.start()
+        forget = server.compact
+        file = server.write_kubeconfig(tmp_path / "kubeconfig")
+        cluster = KubernetesCluster(
+            Connection(ConnectionSettings(kubeconfig=str(file))), page_size=2
+        )
     else:
         plane: ControlPlane = request.getfixturevalue("cluster")
         forget = partial(_restart, plane)
@@ -82,13 +93,17 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     yield Place(cluster, name, forget)
     await cluster.delete(namespaces, "", name)
     await cluster.close()
+    if server is not None:
+        await server.stop()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The real half carries the marker of all tests that need a control plane."""
     if "place" in metafunc.fixturenames:
         metafunc.parametrize(
-            "place", ["fake", pytest.param("real", marks=pytest.mark.controlplane)], indirect=True
+            "place",
+            ["fake", "embedded", pytest.param("real", marks=pytest.mark.controlplane)],
+            indirect=True,
         )
 
 
