@@ -80,9 +80,16 @@ class LocalRepositories:
         except FleetError as error:
             return Unavailable(since=datetime.now(UTC), reason=error.reason, message=str(error))
 
-    def has(self, url: str) -> bool:
-        """Whether something stands for the URL."""
-        return self._folder(url) is not None
+    def lacks(self, requests: Iterable[SourceRequest]) -> str:
+        """Say what cannot be answered here, and how it could be; empty when everything can."""
+        asked = list(requests)
+        git = {item.repo_url for item in asked if isinstance(item, TreeRequest | BlobRequest)}
+        lacking = sorted(url for url in git if self._folder(url) is None)
+        if lacking:
+            return "it reads a repository: " + " ".join(f"--repo {url}=DIR" for url in lacking)
+        if any(not isinstance(item, TreeRequest | BlobRequest) for item in asked):
+            return "it asks a service, which only the hub does"
+        return ""
 
     def _folder(self, url: str) -> Path | None:
         for given, folder in self._folders.items():

@@ -89,11 +89,8 @@ async def _evaluate(name: str, world: World, check: _Check) -> None:
         result = evaluate_set(appset, world)
         if not isinstance(result, Missing):
             break
-        urls = sorted({request.repo_url for request in result.requests})
-        lacking = [url for url in urls if not check.repositories.has(url)]
-        if lacking:
-            options = " ".join(f"--repo {url}=DIR" for url in lacking)
-            check.unchecked.append(f"what ApplicationSet {name} makes ({options})")
+        if reason := check.repositories.lacks(result.requests):
+            check.unchecked.append(f"what ApplicationSet {name} makes: {reason}")
             check.is_complete = False
             return
         world = await check.repositories.answer(world, result.requests)

@@ -185,7 +185,10 @@ def test_a_repository_that_is_not_given_is_said(fleet: Fleet, folder: Path, tmp_
     )
     done = fleet("validate", folder)
     assert (done.status, done.out) == (0, ""), "from-git may be what the set makes"
-    assert f"not checked: what ApplicationSet apps makes (--repo {URL}=DIR)" in done.err
+    assert (
+        f"not checked: what ApplicationSet apps makes: it reads a repository: --repo {URL}=DIR"
+        in done.err
+    )
     repo = RepoBuilder(tmp_path / "a.git")
     repo.commit({"apps/from-git/x.yaml": ""})
     done = fleet("validate", folder, "--repo", f"{URL}={repo.path}")
