@@ -88,8 +88,8 @@ class Git:
     timeout: timedelta = timedelta(seconds=60)
     """For one fetch."""
     clone_timeout: timedelta = timedelta(minutes=10)
-    limits: GitLimits = field(default_factory=GitLimits)
     """For the first fetch of a repository."""
+    limits: GitLimits = field(default_factory=GitLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
