@@ -94,9 +94,9 @@ async def build_core(
     if POSITION not in kept or damaged:
         # Nothing is known of what was applied here before: whatever carries our marks is found again.
         only = damaged if POSITION in kept else None
-        inventories.adopt(await find_owned(around.cluster), only=only)
+        inventories.adopt(await find_owned(around.cluster, cluster.namespaces), only=only)
     table = LiveTable()
-    observer = Observer(around.cluster, table, clock)
+    observer = Observer(around.cluster, table, clock, namespaces=cluster.namespaces)
     readiness = Readiness(clock)
     board = Board()
     targets = TargetSync(

@@ -90,6 +90,15 @@ class DesiredStates:
             for ref in light.desired.refs
         }
 
+    def kinds(self) -> set[tuple[str, str]]:
+        """Groups and kinds of everything that is known to be desired."""
+        return {
+            (ref.group, ref.kind)
+            for states in self._light.values()
+            for light in states.values()
+            for ref in light.desired.refs
+        }
+
     def forget(self, present: Iterable[str]) -> None:
         """Drop the targets that are not among those."""
         for name in self._light.keys() - set(present):

@@ -129,7 +129,7 @@ class Engine:
             inventory = self._sync.inventories.get(name)
             if inventory is not None:
                 found |= {(ref.group, ref.kind) for ref in inventory.entries}
-        return found
+        return found | self._sync.states.kinds()
 
     async def run_comparisons(self) -> None:
         """Now and then read everything and compare in full, spread so that targets do not come all at once."""

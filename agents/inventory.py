@@ -7,7 +7,7 @@ written soon (`note`). Inventories of another cluster (the same name, another ku
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 import msgspec
 import structlog
@@ -131,8 +131,8 @@ def _target_of(name: str, text: str) -> str:
         return name.removeprefix(_PREFIX)
 
 
-async def find_owned(cluster: ClusterPort) -> list[JsonObject]:
-    """Metadata of every object in the cluster that carries our label, whatever its kind."""
+async def find_owned(cluster: ClusterPort, namespaces: tuple[str, ...] = ()) -> list[JsonObject]:
+    """Metadata of every object that carries our label, whatever its kind; in these namespaces, or everywhere."""
     limit = asyncio.Semaphore(_PARALLEL_LISTS)
     kinds = [
         resource
@@ -140,11 +140,25 @@ async def find_owned(cluster: ClusterPort) -> list[JsonObject]:
         if {"list", "patch"} <= resource.verbs
     ]
 
+    def places(resource: Resource) -> tuple[str, ...]:
+        if not namespaces:
+            return ("",)
+        return namespaces if resource.namespaced else ()
+
+    async def listed(resource: Resource, namespace: str) -> AsyncIterator[JsonObject]:
+        pages = cluster.pages(
+            resource, namespace=namespace, selector=OWNED_SELECTOR, metadata_only=True
+        )
+        async for page in pages:
+            for item in page.items:
+                yield item
+
     async def list_kind(resource: Resource) -> list[JsonObject]:
         async with limit:
             try:
-                pages = cluster.pages(resource, selector=OWNED_SELECTOR, metadata_only=True)
-                return [item async for page in pages for item in page.items]
+                return [
+                    item for place in places(resource) async for item in listed(resource, place)
+                ]
             except FleetError as error:
                 log.info("kind not searched", kind=resource.kind, error=str(error))
                 return []

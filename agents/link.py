@@ -52,6 +52,7 @@ _FETCH_AGAIN = 2.0
 _FIRST_WAIT = 0.05
 _PATIENCE = 1.0
 _PER_FETCH = 200
+_TOO_SOON = 1.0
 
 
 class _Position(msgspec.Struct, frozen=True):
@@ -241,9 +242,14 @@ class Link:
 
     async def poll_once(self, wait: float | None = None) -> None:
         """Ask for the assignment and take over a new one; raises why it is refused."""
-        seconds = self._poll_seconds if wait is None else wait
+        longest = min(self._poll_seconds, float(self._hints.poll_seconds))
+        seconds = longest if wait is None else wait
+        started = self._clock.monotonic()
         reply = await self._transport.get(routes.ASSIGNMENT, etag=self._etag, wait=seconds)
         if reply.status != 200:
+            if seconds > _TOO_SOON > self._clock.monotonic() - started:
+                # A hub that is stopping lets its polls go at once.
+                await self._clock.sleep(self._rng.uniform(0.0, _TOO_SOON))
             return
         signed = codec.decode(reply.body, SignedHead)
         head = self._verified(signed)

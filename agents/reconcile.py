@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
+import structlog
 
 from agents import operations
 from agents.apply import Applier
@@ -29,6 +30,7 @@ from fleet.kube.port import ClusterPort, Discovery, Propagation
 from fleet.model.assignment import Operation, Section
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Phase, Ready, TargetStatus
+from fleet.runtime import log as fields
 from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done, Outcome, RequeueAfter
 from fleet.sync.compare import matches
@@ -41,6 +43,8 @@ from fleet.sync.plan import Plan, Step, Verb, plan, to_compare
 from fleet.sync.policy import Permission, permission
 from fleet.sync.status import Progress as Shown
 from fleet.sync.status import target_status
+
+log = structlog.get_logger(__name__)
 
 KEEP_IGNORED = "RespectIgnoreDifferences=true"
 PROPAGATION = "PrunePropagationPolicy="
@@ -91,6 +95,7 @@ class TargetSync:
     """Targets whose objects are to be read and compared in full in their next run."""
     _compared: dict[ObjectRef, tuple[str, int, bool]] = field(default_factory=dict)
     """Results of full comparisons: digest and version that were compared, and whether they agreed."""
+    _logged: dict[str, str] = field(default_factory=dict)
     _unknown: dict[str, int] = field(default_factory=dict)
     """How often in a row a target had kinds that the cluster does not serve."""
     _released: dict[str, str] = field(default_factory=dict)
@@ -115,6 +120,7 @@ class TargetSync:
         except FleetError as error:
             run.error = error
         await self._finish(run)
+        self._log(run)
         if run.error is not None and run.progress.look_again == float("inf"):
             raise run.error
         seconds = run.progress.look_again
@@ -161,7 +167,7 @@ class TargetSync:
         done = run.progress
         if run.is_gated or done.is_waiting or assignment.head.detached:
             return
-        is_meant = bool(desired.manifests) or not run.refused
+        is_meant = desired.artifact and (desired.manifests or not run.refused)
         if not (is_meant and done.inventory.has_applied(desired)):
             return
         was_confirmed = done.inventory.confirmed
@@ -317,6 +323,14 @@ class TargetSync:
             if section.artifact and section.artifact == run.progress.inventory.applied:
                 run.ready = await self._judge(run)
         self._show(run)
+
+    def _log(self, run: _Run) -> None:
+        """Say what is wrong, once."""
+        target = run.section.target
+        text = str(run.error) if run.error is not None else ""
+        if text and self._logged.get(target) != text:
+            log.warning("not in sync", **{fields.TARGET: target, fields.ERROR: text})
+        self._logged[target] = text
 
     async def _judge(self, run: _Run) -> Ready:
         refs = sorted(run.desired.refs)

@@ -44,6 +44,8 @@ class ClusterSettings:
 
     context: str = ""
     """Context of the kubeconfig; default: its current one."""
+    namespaces: tuple[str, ...] = ()
+    """The namespaces that the agent may work in, where its rights end there; none: all, and cluster-wide objects."""
     concurrency: int = 20
     """Applies in flight at the same time."""
     qps: float = 400.0
@@ -70,8 +72,6 @@ class SyncSettings:
     """The longest wait before the first repetition of a failed sync; it doubles each time."""
     last_retry: timedelta = timedelta(minutes=3)
     """The longest wait between repetitions."""
-    prune_timeout: timedelta = timedelta(minutes=5)
-    """How long a deletion may take before the application is shown as stuck on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

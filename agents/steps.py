@@ -133,6 +133,10 @@ class Steps:
             assert manifest is not None, "the planner gives every apply its manifest"
             if item.error is not None:
                 self._pacer.failed(item.change.ref, manifest.digest, item.error)
+                if not isinstance(item.error, (NotReady, Transient)):
+                    # What a person has to repair may be repaired in the cluster, of which no event tells.
+                    wait = self._pacer.wait(item.change.ref, manifest.digest)
+                    progress.look_again = min(progress.look_again, wait)
                 progress.errors.append(item.error)
             elif item.live is not None:
                 done.append((manifest, item.live))
