@@ -64,6 +64,7 @@ class Spoke:
         self.cache.open()
         self.core: Core
         self.sync = SyncSettings(workers=4, compare_every=timedelta(hours=1))
+        self.cluster_settings = ClusterSettings()
         self._generation = 0
         self._supervisor: Supervisor
         self._running: asyncio.Task[int] | None = None
@@ -78,7 +79,7 @@ class Spoke:
             clock=self.clock,
         )
         kept = await self.records.load()
-        self.core = await build_core(around, kept, cluster=ClusterSettings(), sync=self.sync)
+        self.core = await build_core(around, kept, cluster=self.cluster_settings, sync=self.sync)
         self._supervisor = Supervisor(signals=())
         self.core.spawn(self._supervisor)
         self._running = asyncio.create_task(self._supervisor.run())
