@@ -22,16 +22,24 @@ from urllib.parse import urlsplit
 import pytest
 
 from fleet.codec.canonical import digest_bytes
+from fleet.model.assignment import Head
 from fleet.testing.controlplane import ControlPlane
 from fleet.testing.controlplane.ports import PortLease
 from fleet.testing.controlplane.processes import Watchdog
 from fleet.testing.estate import Daemon, wait_until
 from fleet.testing.fakehub import FakeHub, Kept
-from fleet.testing.faults import change_settings, spoil, wait_text, writes_of_applications
+from fleet.testing.faults import (
+    change_settings,
+    generation,
+    spoil,
+    wait_text,
+    writes_of_applications,
+)
 from fleet.testing.fleets import Fleet, application, configmap, documents
 from fleet.wire import codec, routes
 from fleet.wire.enrolment import FetchRequest
 from fleet.wire.frames import read_frames
+from fleet.wire.heads import payload_of
 
 CLUSTERS = ("north", "south")
 PATH = "/api/v1/namespaces/t-{0}/configmaps/own"
@@ -76,11 +84,14 @@ def fleet(shared_fleet: Fleet) -> Iterator[Fleet]:
 
 
 def test_content_of_another_cluster_is_answered_like_what_does_not_exist(fleet: Fleet) -> None:
+    for name in CLUSTERS:
+        _write(fleet, f"canary of {name}", name)
+    fleet.wait_good("north/own-north", "south/own-south", timeout=LONG)
     kept = {name: Kept.of(_state(fleet, name)) for name in CLUSTERS}
     foreign = kept["north"].blobs.keys() - kept["south"].blobs.keys()
     own = kept["south"].blobs.keys() - kept["north"].blobs.keys()
-    assert foreign
-    assert own
+    assert _holding(kept["north"], "canary of north") <= foreign
+    assert _holding(kept["south"], "canary of south") <= own
     unknown = digest_bytes(b"what nobody ever made")
     with _certificate(fleet, "south") as context:
         for route in (routes.SECTIONS, routes.ARTIFACTS):
@@ -118,9 +129,13 @@ def test_old_and_foreign_assignments_are_refused_when_they_are_replayed(fleet: F
     old = Kept.of(state)
     _write(fleet, "newer", "north")
     fleet.wait_good("north/own-north", timeout=LONG)
+    while generation(fleet, "south") <= generation(fleet, "north"):
+        _write(fleet, f"newer than {generation(fleet, 'south')}", "south")
     current, foreign = Kept.of(state), Kept.of(_state(fleet, "south"))
     fleet.estate.members["south"].agent.stop()
     fleet.estate.hub.kill()
+    # The foreign one is not refused for its age.
+    assert _position(foreign) > _position(current)
     cursor = fleet.cursor("north")
     pki = fleet.estate.folder / "hub" / "pki"
     with FakeHub(fleet.estate.agents_port, pki=pki) as fake:
@@ -237,6 +252,17 @@ def _write_only(fleet: Fleet, text: str, *clusters: str) -> float:
 
 def _state(fleet: Fleet, name: str) -> Path:
     return fleet.estate.members[name].config.parent / "state"
+
+
+def _holding(kept: Kept, text: str) -> set[str]:
+    found = {digest for digest, data in kept.blobs.items() if text.encode() in data}
+    assert found, f"no artifact holds {text!r}"
+    return found
+
+
+def _position(kept: Kept) -> tuple[int, int]:
+    head = codec.decode(payload_of(kept.head), Head)
+    return head.epoch, head.generation
 
 
 def _identity(fleet: Fleet, name: str) -> dict[str, str]:
