@@ -159,7 +159,7 @@ class HubSettings:
     """Settings of the hub: every key, with its default where it has one.
 
     Fill in what is in angle brackets; uncomment what you change. Durations are written 30s, 5m, 2h or 7d; relative
-    paths are relative to this file. ``fleet hub check FILE`` names every mistake with its line.
+    paths are relative to this file. ``fleet hub check FILE`` names a mistake with its line.
     """
 
     state: Path

@@ -30,7 +30,7 @@ def hub_run(config: Config) -> None:
 
 @hub.command("check")
 def hub_check(config: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
-    """Check a hub.yaml: every mistake with file, line and field."""
+    """Check a hub.yaml; a mistake is named with file, line and field."""
     raise typer.Exit(subprocess.call([*_PYTHON, "hub", "check", str(config)]))
 
 
