@@ -15,6 +15,7 @@ from fleet.cli import (
     clusters,
     daemons,
     demo,
+    embedded,
     generate,
     health,
     reading,
@@ -40,6 +41,7 @@ app.add_typer(appsets.app, name="appset")
 app.add_typer(clusters.app, name="cluster")
 app.add_typer(daemons.hub, name="hub")
 app.add_typer(daemons.agent, name="agent")
+app.add_typer(embedded.app, name="embedded")
 app.command("approve")(reading.approve)
 app.command("explain")(reading.explain)
 app.command("graph")(reading.graph)
@@ -63,7 +65,7 @@ def version(
 def main() -> None:
     """Run the command line; never a traceback for a user's mistake."""
     try:
-        app()
+        app(prog_name="fleet")
     except FleetError as error:
         note(f"fleet: {redact(str(error))}")
         sys.exit(Exit.FAILED)
