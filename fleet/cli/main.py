@@ -15,7 +15,6 @@ from fleet.cli import (
     clusters,
     daemons,
     demo,
-    embedded,
     generate,
     health,
     reading,
@@ -41,7 +40,6 @@ app.add_typer(appsets.app, name="appset")
 app.add_typer(clusters.app, name="cluster")
 app.add_typer(daemons.hub, name="hub")
 app.add_typer(daemons.agent, name="agent")
-app.add_typer(embedded.app, name="embedded")
 app.command("approve")(reading.approve)
 app.command("explain")(reading.explain)
 app.command("graph")(reading.graph)
