@@ -14,6 +14,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -72,8 +73,15 @@ def print_table(rows: Sequence[Sequence[str]], columns: Sequence[Column]) -> Non
         table.add_row(*(plain(cell) for cell in row))
     console = Console(soft_wrap=False, highlight=False, markup=False)
     if not console.is_terminal:
-        console = Console(width=400, highlight=False, markup=False)
+        console = Console(width=_full_width(table), highlight=False, markup=False)
     console.print(table)
+
+
+def _full_width(table: Table) -> int:
+    """Give the width at which no cell is folded: in a pipe a row is one line, for grep and the like."""
+    longest = (max(cell_len(str(cell)) for cell in column.cells) for column in table.columns)
+    headings = (cell_len(str(column.header)) for column in table.columns)
+    return sum(max(pair) + 2 for pair in zip(longest, headings, strict=True))
 
 
 def note(text: str) -> None:
