@@ -122,7 +122,9 @@ class Observer:
         clusters = {
             name: KubernetesCluster(
                 Connection(
-                    ConnectionSettings(kubeconfig=str(kubeconfig), context=self.contexts.get(name, ""))
+                    ConnectionSettings(
+                        kubeconfig=str(kubeconfig), context=self.contexts.get(name, "")
+                    )
                 )
             )
             for name, kubeconfig in self.kubeconfigs.items()
