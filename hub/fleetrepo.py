@@ -241,6 +241,7 @@ def _with_kept(new: FleetDocuments, kept: FleetDocuments) -> FleetDocuments:
         appsets=merged(new.appsets, kept.appsets),
         applications=merged(new.applications, kept.applications),
         projects=merged(new.projects, kept.projects),
+        resources=new.resources or kept.resources,
         problems=new.problems,
         ignored=new.ignored,
     )

@@ -41,14 +41,135 @@ GIT = Record(
     | _OWN_TEMPLATE
 )
 
-# Generators of another issue: known by name, so that the refusal can say so; their fields are not looked into.
-UNBUILT = ("scmProvider", "clusterDecisionResource", "pullRequest", "plugin")
+_SECRET = Record(built(secretName=Text(), key=Text()))
+_BASIC = Record(built(username=Text(), passwordRef=_SECRET))
+_BEARER = Record(built(tokenRef=_SECRET))
+# Trust is a matter of the hub's settings: whoever writes a set cannot lower it, and need not raise it.
+_TRUST = safe(insecure=Flag(), caRef=Record(built(configMapName=Text(), key=Text())))
+_API = built(api=Text())
+_TOKEN = built(tokenRef=_SECRET)
+_ALL = built(allBranches=Flag())
+_APP = built(appSecretName=Text())
+
+_FORGES: dict[str, Shape] = {
+    "github": Record(
+        required(organization=Text())
+        | built(excludeArchivedRepos=Flag())
+        | _API
+        | _TOKEN
+        | _ALL
+        | _APP
+    ),
+    "gitlab": Record(
+        required(group=Text())
+        | built(includeSubgroups=Flag(), includeSharedProjects=Flag(), topic=Text())
+        | built(includeArchivedRepos=Flag())
+        | _API
+        | _TOKEN
+        | _ALL
+        | _TRUST
+    ),
+    "bitbucket": Record(
+        required(owner=Text()) | built(user=Text(), appPasswordRef=_SECRET) | _TOKEN | _ALL
+    ),
+    "bitbucketServer": Record(
+        required(project=Text(), api=Text())
+        | built(basicAuth=_BASIC, bearerToken=_BEARER)
+        | _ALL
+        | _TRUST
+    ),
+    "gitea": Record(
+        required(owner=Text(), api=Text())
+        | built(excludeArchivedRepos=Flag())
+        | _TOKEN
+        | _ALL
+        | _TRUST
+    ),
+    "azureDevOps": Record(
+        required(organization=Text(), teamProject=Text())
+        | built(accessTokenRef=_SECRET)
+        | _API
+        | _ALL
+    ),
+    "awsCodeCommit": Record(
+        built(tagFilters=Items(Record(required(key=Text()) | built(value=Text()))), region=Text())
+        | built(role=Text())
+        | _ALL
+    ),
+}
+_PATHS_OF = built(pathsExist=_TEXTS, pathsDoNotExist=_TEXTS)
+SCM = Record(
+    built(
+        **_FORGES,
+        filters=Items(
+            Record(built(repositoryMatch=Text(), labelMatch=Text(), branchMatch=Text()) | _PATHS_OF)
+        ),
+        cloneProtocol=Text(),
+        values=_VALUES,
+        requeueAfterSeconds=Whole(),
+    )
+    | _OWN_TEMPLATE
+)
+
+_REPOSITORY = required(owner=Text(), repo=Text())
+_LABELS = built(labels=_TEXTS)
+PULL_REQUEST = Record(
+    built(
+        github=Record(_REPOSITORY | _API | _TOKEN | _LABELS | _APP),
+        gitlab=Record(
+            required(project=Text())
+            | built(pullRequestState=Text())
+            | _API
+            | _TOKEN
+            | _LABELS
+            | _TRUST
+        ),
+        gitea=Record(_REPOSITORY | required(api=Text()) | _TOKEN | _LABELS | _TRUST),
+        bitbucketServer=Record(
+            required(project=Text(), repo=Text(), api=Text())
+            | built(basicAuth=_BASIC, bearerToken=_BEARER)
+            | _TRUST
+        ),
+        bitbucket=Record(_REPOSITORY | _API | built(basicAuth=_BASIC, bearerToken=_BEARER)),
+        azuredevops=Record(
+            required(organization=Text(), project=Text(), repo=Text()) | _API | _TOKEN | _LABELS
+        ),
+        filters=Items(
+            Record(built(branchMatch=Text(), targetBranchMatch=Text(), titleMatch=Text()))
+        ),
+        continueOnRepoNotFoundError=Flag(),
+        values=_VALUES,
+        requeueAfterSeconds=Whole(),
+    )
+    | _OWN_TEMPLATE
+)
+
+_CONFIG = Record(required(name=Text()))
+PLUGIN = Record(
+    required(configMapRef=_CONFIG)
+    | built(
+        input=Record(built(parameters=Table(Anything()))),
+        values=_VALUES,
+        requeueAfterSeconds=Whole(),
+    )
+    | _OWN_TEMPLATE
+)
+
+DECISION = Record(
+    required(configMapRef=Text())
+    | built(name=Text(), labelSelector=SELECTOR, values=_VALUES)
+    | _WAIT
+    | _OWN_TEMPLATE
+)
 
 TERMINAL: dict[str, Shape] = {
     "list": LIST,
     "clusters": CLUSTERS,
     "git": GIT,
-    **dict.fromkeys(UNBUILT, Anything()),
+    "scmProvider": SCM,
+    "clusterDecisionResource": DECISION,
+    "pullRequest": PULL_REQUEST,
+    "plugin": PLUGIN,
 }
 
 

@@ -37,6 +37,7 @@ def assemble(
         applications=_unique(
             "Application", (a for item in found for a in item.applications), problems
         ),
+        resources=tuple(resource for item in found for resource in item.resources),
         implicit_in_cluster=False,
     )
     return world, tuple(problems)

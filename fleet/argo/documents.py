@@ -18,7 +18,7 @@ from fleet.argo.clusters import API_VERSION as FLEET
 from fleet.argo.clusters import cluster_from, is_cluster_secret
 from fleet.argo.projects import project_from
 from fleet.argo.reading import Problem, Reader
-from fleet.codec.jsontypes import JsonValue
+from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.codec.yamldoc import Document
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
@@ -38,6 +38,8 @@ class FleetDocuments:
     appsets: tuple[ApplicationSet, ...] = ()
     applications: tuple[Application, ...] = ()
     projects: tuple[AppProject, ...] = ()
+    resources: tuple[JsonObject, ...] = ()
+    """ConfigMaps about kinds and other objects with a status, which the clusterDecisionResource generator reads."""
     problems: tuple[Problem, ...] = ()
     ignored: int = 0
     """Documents of kinds that mean nothing here."""
@@ -49,6 +51,7 @@ class _Sorting:
 
     follow_argo: bool = False
     items: list[Item] = field(default_factory=list)
+    resources: list[JsonObject] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     ignored: int = 0
 
@@ -72,6 +75,7 @@ def read_fleet_documents(
         appsets=tuple(item for item in items if isinstance(item, ApplicationSet)),
         applications=tuple(item for item in items if isinstance(item, Application)),
         projects=tuple(item for item in items if isinstance(item, AppProject)),
+        resources=tuple(sorting.resources),
         problems=tuple(sorting.problems),
         ignored=sorting.ignored,
     )
@@ -116,7 +120,16 @@ def _read(document: Document, file: str, sorting: _Sorting) -> None:
         reader.error(("kind",), f"{FLEET} has no kind {kind}; it has Cluster")
         sorting.problems += reader.problems
     else:
+        if _decides(kind, value):
+            sorting.resources.append(value)
         sorting.ignored += 1
+
+
+def _decides(kind: str, value: JsonObject) -> bool:
+    """Tell whether a clusterDecisionResource may mean this: an object with a status, or what explains one."""
+    data = value.get("data")
+    explains = kind == "ConfigMap" and isinstance(data, dict) and "apiVersion" in data
+    return explains or isinstance(value.get("status"), dict)
 
 
 _READERS: dict[tuple[str, str], Callable[[Reader], Item | None]] = {

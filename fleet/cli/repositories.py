@@ -17,6 +17,7 @@ from fleet.errors import BadInput, FleetError
 from fleet.git.mirrors import Mirrors
 from fleet.git.settings import GitSettings
 from fleet.git.urls import same_repository
+from fleet.model.answers import NOT_CONFIGURED, AnswerRequest, describe
 from fleet.model.world import BlobRequest, SourceRequest, Tree, TreeRequest, Unavailable, World
 
 
@@ -61,17 +62,21 @@ class LocalRepositories:
 
     async def answer(self, world: World, requests: Iterable[SourceRequest]) -> World:
         """Add to a world what an evaluation asked for; what cannot be had is Unavailable."""
+        requests = list(requests)
         trees = dict(world.trees)
         blobs = dict(world.blobs)
+        answers = dict(world.answers)
         for request in requests:
             if isinstance(request, TreeRequest):
                 trees[request] = await self._tree(request)
+            elif not isinstance(request, BlobRequest):
+                answers[request] = _only_the_hub(request)
         wanted = [request for request in requests if isinstance(request, BlobRequest)]
         for url in {request.repo_url for request in wanted}:
             group = [request for request in wanted if request.repo_url == url]
             found = await self.blobs(url, [request.object for request in group])
             blobs |= {request: found[request.object] for request in group}
-        return replace(world, trees=trees, blobs=blobs)
+        return replace(world, trees=trees, blobs=blobs, answers=answers)
 
     async def _tree(self, request: TreeRequest) -> Tree | Unavailable:
         try:
@@ -101,6 +106,11 @@ class LocalRepositories:
         if folder := self._folder(url):
             return folder.as_uri()
         raise BadInput(f"repository {url} is not given", hint=f"--repo {url}=DIR")
+
+
+def _only_the_hub(request: AnswerRequest) -> Unavailable:
+    message = f"{describe(request)}: only the hub asks other servers; this command works offline"
+    return Unavailable(since=datetime.now(UTC), reason=NOT_CONFIGURED, message=message)
 
 
 @contextmanager

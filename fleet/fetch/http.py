@@ -56,6 +56,8 @@ class Get:
     """Statuses that are answers; others become errors."""
     verbatim: bool = False
     """Ask for and take the bytes as they are stored, without content encoding."""
+    body: bytes | None = None
+    """With a body it is a POST, which follows no redirects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,8 @@ class Http:
             if answer.status not in _REDIRECTS or answer.status in request.accept:
                 return self._judge(request, answer)
             location = answer.headers.get("location", "")
+            if request.body is not None:
+                raise Denied(f"{url.shown!r} redirects a POST", hint="write the final URL")
             target = follow(url, location, self.rules)
             if url.scheme == "https" and target.scheme != "https":
                 raise Denied(f"{url.shown!r} redirects to an unencrypted URL")
@@ -134,8 +138,10 @@ class Http:
         if request.access and "Authorization" not in headers and _may_send(request, url):
             headers.update(await basic_credentials(request.access))
         try:
-            async with self._open().get(
+            async with self._open().request(
+                "GET" if request.body is None else "POST",
                 str(url),
+                data=request.body,
                 headers=headers,
                 ssl=await self._trust_of(request.access if own else None),
                 allow_redirects=False,

@@ -14,6 +14,7 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.generators.engine import Engine
 from fleet.generators.params import GeneratorError, ParamSet
 from fleet.generators.result import Inputs
+from fleet.model.answers import AnswerRequest, Rows
 from fleet.model.appset import ApplicationSet
 from fleet.model.world import (
     BlobRequest,
@@ -36,8 +37,10 @@ class Trail:
     missing: set[SourceRequest] = field(default_factory=set)
     trees: set[TreeRequest] = field(default_factory=set)
     blobs: set[BlobRequest] = field(default_factory=set)
+    answers: set[AnswerRequest] = field(default_factory=set)
     clusters: bool = False
     projects: bool = False
+    resources: bool = False
 
     @property
     def inputs(self) -> Inputs:
@@ -45,8 +48,10 @@ class Trail:
         return Inputs(
             clusters=self.clusters,
             projects=self.projects,
+            resources=self.resources,
             trees=frozenset(self.trees),
             blobs=frozenset(self.blobs),
+            answers=frozenset(self.answers),
         )
 
 
@@ -77,6 +82,22 @@ class Context:
         if isinstance(tree, Unavailable):
             raise GeneratorError(tree.message)
         return tree
+
+    def answer(self, request: AnswerRequest) -> Rows | Unavailable:
+        """Return what a server says, also that it could not be asked; raises Pending."""
+        self.trail.answers.add(request)
+        answer = self.world.answers.get(request)
+        if answer is None:
+            self.trail.missing.add(request)
+            raise Pending
+        return answer
+
+    def rows(self, request: AnswerRequest) -> Rows:
+        """Return what a server says; raises Pending or GeneratorError."""
+        answer = self.answer(request)
+        if isinstance(answer, Unavailable):
+            raise GeneratorError(answer.message)
+        return answer
 
     def blobs(self, repo_url: str, objects: Iterable[str]) -> dict[str, bytes]:
         """Return the contents of files by object id; raises Pending or GeneratorError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fleet.model.answers import AnswerRequest
 from fleet.model.application import Application
 from fleet.model.world import BlobRequest, SourceRequest, TreeRequest
 
@@ -33,8 +34,10 @@ class Inputs:
 
     clusters: bool = False
     projects: bool = False
+    resources: bool = False
     trees: frozenset[TreeRequest] = field(default_factory=frozenset)
     blobs: frozenset[BlobRequest] = field(default_factory=frozenset)
+    answers: frozenset[AnswerRequest] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

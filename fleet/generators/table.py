@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn
 
-from fleet.argo.appset_fields import UNBUILT
-from fleet.codec.jsontypes import JsonObject
-from fleet.errors import Unsupported
-from fleet.generators import clusters, elements, git, matrix, merge
-from fleet.generators.context import Context, Generate
+from fleet.generators import (
+    clusterdecision,
+    clusters,
+    elements,
+    git,
+    matrix,
+    merge,
+    plugin,
+    pullrequest,
+    scmprovider,
+)
+from fleet.generators.context import Generate
 
 _ORDER = (
     "list",
@@ -27,18 +33,12 @@ _BUILT: dict[str, Generate] = {
     "list": elements.generate,
     "clusters": clusters.generate,
     "git": git.generate,
+    "scmProvider": scmprovider.generate,
+    "clusterDecisionResource": clusterdecision.generate,
+    "pullRequest": pullrequest.generate,
     "matrix": matrix.generate,
     "merge": merge.generate,
+    "plugin": plugin.generate,
 }
 
-
-def _refusal(name: str) -> Generate:
-    def generate(_config: JsonObject, _context: Context) -> NoReturn:
-        raise Unsupported(f"the generator {name} is not built yet")
-
-    return generate
-
-
-GENERATORS: Mapping[str, Generate] = {
-    name: _refusal(name) if name in UNBUILT else _BUILT[name] for name in _ORDER
-}
+GENERATORS: Mapping[str, Generate] = {name: _BUILT[name] for name in _ORDER}

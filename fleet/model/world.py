@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from fleet.codec.jsontypes import JsonObject
+from fleet.model.answers import AnswerRequest, Rows
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
@@ -73,7 +75,7 @@ class FileGlobs(StrEnum):
     """``*`` stays in one directory, ``**`` crosses (enable-new-git-file-globbing)."""
 
 
-SourceRequest: TypeAlias = TreeRequest | BlobRequest
+SourceRequest: TypeAlias = TreeRequest | BlobRequest | AnswerRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,9 @@ class World:
     """Those written by hand; generated ones are the result of an evaluation."""
     trees: Mapping[TreeRequest, Tree | Unavailable] = field(default_factory=dict)
     blobs: Mapping[BlobRequest, bytes | Unavailable] = field(default_factory=dict)
+    answers: Mapping[AnswerRequest, Rows | Unavailable] = field(default_factory=dict)
+    resources: tuple[JsonObject, ...] = ()
+    """ConfigMaps and documents with a status: what the clusterDecisionResource generator reads."""
     implicit_in_cluster: bool = True
     """Whether the cluster ``in-cluster`` exists although no record stands for it, as in Argo CD. A hub says
     False: there it is the cluster marked ``management``, or none (design decision 3)."""

@@ -25,6 +25,7 @@ from fleet.errors import Where
 from fleet.generators import Failed, Generated, Missing, evaluate_set
 from fleet.generators.result import condition
 from fleet.model.application import Application
+from fleet.model.answers import NOT_CONFIGURED, PluginRequest
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
 from fleet.model.identity import ClusterName
@@ -32,6 +33,7 @@ from fleet.model.project import AppProject
 from fleet.model.world import (
     BlobRequest,
     EntryKind,
+    SourceRequest,
     Tree,
     TreeEntry,
     TreeRequest,
@@ -103,9 +105,13 @@ class Repos:
         ordered = tuple(entries[path] for path in sorted(entries))
         return Tree(commit=f"commit-{len(self.trees)}", root="root", entries=ordered)
 
-    def answer(self, request: TreeRequest | BlobRequest) -> Tree | bytes | Unavailable:
+    def answer(self, request: SourceRequest) -> Tree | bytes | Unavailable:
         if isinstance(request, BlobRequest):
             return self.blobs[request.repo_url, request.object]
+        if isinstance(request, PluginRequest):
+            message = f'ConfigMap "{request.config}" not found'
+            return Unavailable(since=SINCE, reason=NOT_CONFIGURED, message=message)
+        assert isinstance(request, TreeRequest), "no case asks a forge"
         tree = self.trees.get((request.repo_url, request.revision))
         if tree is not None:
             return tree
@@ -130,6 +136,7 @@ def settle(appset: ApplicationSet, world: World, repos: Repos) -> Generated | Fa
             | {key: item for key, item in answers.items() if isinstance(key, TreeRequest)},  # type: ignore[operator]
             blobs=world.blobs
             | {key: item for key, item in answers.items() if isinstance(key, BlobRequest)},  # type: ignore[operator]
+            answers={key: item for key, item in answers.items() if isinstance(key, PluginRequest)},  # type: ignore[misc]
         )
     raise AssertionError("the set never stops asking")
 

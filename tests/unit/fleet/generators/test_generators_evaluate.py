@@ -144,16 +144,6 @@ def test_an_error_wins_over_what_is_missing(make_set: MakeSet) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["scmProvider", "pullRequest", "clusterDecisionResource", "plugin"]
-)
-def test_generators_that_are_not_built_are_refused_by_name(make_set: MakeSet, name: str) -> None:
-    result = evaluate_set(
-        make_set(f"[{{{name}: {{}}}}, {{list: {{elements: [{{name: a}}]}}}}]"), WORLD
-    )
-    assert failure(result) == f"the generator {name} is not built yet"
-
-
-@pytest.mark.parametrize(
     ("generators", "message"),
     [
         (
