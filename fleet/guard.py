@@ -48,6 +48,11 @@ def remember(sizes: Iterable[Size], count: int, now: datetime) -> tuple[Size, ..
     return (*recent, Size(now, count))
 
 
+def without(sizes: tuple[Size, ...], count: int) -> tuple[Size, ...]:
+    """Take out of the accepted sizes what went without being a removal, so that it is no drip either."""
+    return tuple(Size(size.at, max(0, size.count - count)) for size in sizes) if count else sizes
+
+
 def limit(size: int, *, allowed: int | None = None) -> int:
     """How many of ``size`` may vanish unasked; ``allowed`` is a user's own max-removals."""
     return max(MINIMUM, int(size * SHARE)) if allowed is None else allowed

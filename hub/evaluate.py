@@ -167,15 +167,19 @@ class Evaluator:
     ) -> None:
         previous = self.accepted.get(name)
         new = _in_force(result, previous, world.appsets.get(name))
+        counted = _countable(previous.applications, outcome.index)
+        earlier = guard.without(
+            previous.sizes, len(set(previous.applications) - counted - set(new))
+        )
         verdict = guard.judge(
-            _countable(previous.applications, outcome.index),
+            counted,
             set(new),
-            largest=guard.baseline(previous.sizes, self.clock.now()),
+            largest=guard.baseline(earlier, self.clock.now()),
             what=f"ApplicationSet {name!r}",
             allowed=_max_removals(world.appsets.get(name)),
         )
         subject = f"appset/{name}"
-        sizes = guard.remember(previous.sizes, len(new), self.clock.now())
+        sizes = guard.remember(earlier, len(new), self.clock.now())
         if verdict.held:
             digest = digest_value(list(verdict.removed))
             if self.state.approvals.get(subject) != digest:
@@ -188,8 +192,8 @@ class Evaluator:
             outcome.used_approvals.add(subject)
             outcome.approved |= set(verdict.removed)
             sizes = (guard.Size(self.clock.now(), len(new)),)
-        if sizes and previous.sizes and sizes[-1].count == previous.sizes[-1].count:
-            sizes = previous.sizes  # an unchanged size is not worth a write at every evaluation
+        if sizes and earlier and sizes[-1].count == earlier[-1].count:
+            sizes = earlier  # an unchanged size is not worth a write at every evaluation
         if name in world.appsets or new:
             outcome.rows[name] = Rows(applications=new, sizes=sizes)
             outcome.sets[name] = _status(name, result, new, "")
@@ -220,8 +224,11 @@ class Evaluator:
             for set_name in (*sorted(self.accepted.names()), BY_HAND)
             for name, item in self.accepted.get(set_name).applications.items()
         }
-        sizes = self.accepted.get(FLEET).sizes
-        counted = _countable(previous, outcome.index) - outcome.approved
+        countable = _countable(previous, outcome.index)
+        counted = countable - outcome.approved
+        sizes = guard.without(
+            self.accepted.get(FLEET).sizes, len(set(previous) - countable - set(applications))
+        )
         verdict = guard.judge(
             counted,
             set(applications),

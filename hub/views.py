@@ -288,6 +288,8 @@ class Views:
 
     def _message(self, id_: TargetId, target: Target | None, status: TargetStatus) -> str:
         decision = self.state.decisions.get(id_)
+        if id_.cluster in self.state.desired.detached:
+            return f"cluster {id_.cluster} left the fleet repository; everything on it stays"
         if target is None:
             return status.message or "left the fleet repository; being removed"
         if decision and decision.held:

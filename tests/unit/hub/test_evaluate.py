@@ -204,6 +204,29 @@ async def test_a_cluster_that_leaves_git_is_detached_and_counts_as_no_removal(fl
     assert fleet.state.desired.detached == {"production"}
 
 
+async def test_what_left_with_a_cluster_is_no_drip(fleet: Fleet) -> None:
+    clusters = CLUSTER.format("staging") + CLUSTER.format("production")
+    matrix = SET.replace(
+        "  - git:\n      repoURL: https://git.example.com/apps.git\n      revision: main\n"
+        '      directories: [{path: "*"}]\n',
+        "  - matrix:\n      generators:\n      - clusters: {}\n"
+        "      - git: {repoURL: 'https://git.example.com/apps.git', revision: main, "
+        'directories: [{path: "*"}]}\n',
+    )
+    matrix = matrix.replace("{{.path.basename}}", "{{.path.basename}}-{{.name}}")
+    matrix = matrix.replace("name: staging,", "name: '{{.name}}',")
+    fleet.mirrors.commit(APPS, directories(8))
+    fleet.mirrors.commit(CONFIG, {"clusters.yaml": clusters, "set.yaml": matrix})
+    fleet.joined = {"staging", "production"}
+    assert len(await fleet.evaluate()) == 16
+    fleet.mirrors.commit(CONFIG, {"clusters.yaml": CLUSTER.format("staging"), "set.yaml": matrix})
+    assert len(await fleet.evaluate()) == 8
+    await fleet.restart()
+    fleet.mirrors.commit(APPS, directories(7))
+    assert len(await fleet.evaluate()) == 7
+    assert fleet.state.holds == {}
+
+
 async def test_a_file_that_does_not_parse_keeps_its_last_good_version(fleet: Fleet) -> None:
     before = await fleet.evaluate()
     clusters = CLUSTER.format("staging")
