@@ -15,6 +15,7 @@ from fleet.cli import (
     clusters,
     daemons,
     demo,
+    diff,
     generate,
     health,
     reading,
@@ -48,6 +49,7 @@ app.command("repositories")(reading.repositories)
 appsets.app.command("generate")(generate.generate)
 app.command("render")(render.render)
 app.command("validate")(validate.validate)
+app.command("diff")(diff.diff)
 app.command("health")(health.health)
 app.command("demo")(demo.demo)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from fleet.cli.health import HealthRow
 from fleet.codec.jsontypes import JsonObject
-from fleet.wire import api
+from fleet.wire import api, difference
 
 OUTPUTS: dict[str, type] = {
     "app-list": api.AppList,
@@ -24,6 +24,7 @@ OUTPUTS: dict[str, type] = {
     "cluster-add": api.JoinInstructions,
     "cluster-get": api.ClusterRow,
     "cluster-list": api.ClusterList,
+    "diff": difference.FleetDiff,
     "explain": api.Explanation,
     "graph": api.Graph,
     "health": list[HealthRow],

@@ -7,22 +7,23 @@ which is not given is not evaluated, and while one is, a reference to an unknown
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from fleet import graph
 from fleet.argo.assembly import assemble
 from fleet.argo.reading import Problem
 from fleet.cli.documents import FleetFiles, read_directory
 from fleet.cli.fieldlines import LineFinder
-from fleet.cli.repositories import LocalRepositories, local_repositories
+from fleet.cli.repositories import local_repositories
 from fleet.generators.evaluate import evaluate_set
 from fleet.generators.result import Failed, Generated, Missing
 from fleet.model.application import DEPENDS_ON, Application
 from fleet.model.identity import AppName, TargetId
 from fleet.model.target import Edge, Target
-from fleet.model.world import World
+from fleet.model.world import SourceRequest, World
 from fleet.targets import resolve_targets
 
 UNKNOWN_FIELD = "UnknownField"
@@ -41,13 +42,25 @@ class Verdict:
     """Sets that were not evaluated, each with the reason."""
 
 
-@dataclass(slots=True)
-class _Check:
-    """What is found on the way."""
+class Repositories(Protocol):
+    """Whoever answers what generators ask."""
 
-    repositories: LocalRepositories
+    def lacks(self, requests: Iterable[SourceRequest], /) -> str: ...
+
+    async def answer(self, world: World, requests: Iterable[SourceRequest], /) -> World: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Check:
+    """A fleet's documents, judged together: what is found on the way."""
+
+    repositories: Repositories
+    world: World
     applications: dict[AppName, Application]
+    """Those written by hand, and what the sets make."""
     problems: list[Problem]
+    results: dict[str, Generated | Failed] = field(default_factory=dict)
+    """What each set that could be evaluated says."""
     unchecked: list[str] = field(default_factory=list)
     is_complete: bool = True
     """Every set said what it makes, so that an unknown name is unknown."""
@@ -57,7 +70,7 @@ def validate_folder(folder: Path, repositories: tuple[str, ...], *, lenient: boo
     """Judge a working tree."""
     files = read_directory(folder)
     with local_repositories(repositories) as local:
-        check = asyncio.run(_check(files, local))
+        check = asyncio.run(check_fleet(files, local))
     finder = LineFinder(files.documents)
     found = {finder.exactly(_strict(item, lenient=lenient)) for item in check.problems}
     return Verdict(
@@ -71,10 +84,16 @@ def validate_folder(folder: Path, repositories: tuple[str, ...], *, lenient: boo
     )
 
 
-async def _check(files: FleetFiles, repositories: LocalRepositories) -> _Check:
+async def check_fleet(files: FleetFiles, repositories: Repositories) -> Check:
+    """Judge the documents of a fleet, and make what its sets make."""
     world, problems = assemble(files.fleet, ())
     applications = {AppName(name): item for name, item in world.applications.items()}
-    check = _Check(repositories, applications, [*files.broken, *problems, *_warnings(world)])
+    check = Check(
+        repositories=repositories,
+        world=world,
+        applications=applications,
+        problems=[*files.broken, *problems, *_warnings(world)],
+    )
     for name in sorted(world.appsets):
         await _evaluate(name, world, check)
     targets = resolve_targets(check.applications, world)
@@ -83,7 +102,7 @@ async def _check(files: FleetFiles, repositories: LocalRepositories) -> _Check:
     return check
 
 
-async def _evaluate(name: str, world: World, check: _Check) -> None:
+async def _evaluate(name: str, world: World, check: Check) -> None:
     appset = world.appsets[name]
     for _ in range(MAX_PASSES):
         result = evaluate_set(appset, world)
@@ -98,6 +117,7 @@ async def _evaluate(name: str, world: World, check: _Check) -> None:
         check.unchecked.append(f"what ApplicationSet {name} makes: its generators keep asking")
         check.is_complete = False
         return
+    check.results[name] = result
     where = replace(appset.where, object=f"ApplicationSet/{name}")
     # what its document already says comes back when it is evaluated
     said = {item.message for item in check.problems if item.where.object == where.object}
@@ -112,7 +132,7 @@ async def _evaluate(name: str, world: World, check: _Check) -> None:
         _add(result.applications, name, check)
 
 
-def _add(made: tuple[Application, ...], name: str, check: _Check) -> None:
+def _add(made: tuple[Application, ...], name: str, check: Check) -> None:
     for item in made:
         first = check.applications.setdefault(item.name, item)
         if first is not item:
@@ -125,7 +145,7 @@ def _add(made: tuple[Application, ...], name: str, check: _Check) -> None:
             check.problems.append(Problem(reason="DuplicateName", message=message, where=where))
 
 
-def _blocked(targets: Mapping[TargetId, Target], check: _Check) -> list[Problem]:
+def _blocked(targets: Mapping[TargetId, Target], check: Check) -> list[Problem]:
     return [
         Problem(
             reason="InvalidDependency",

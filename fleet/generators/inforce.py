@@ -1,0 +1,44 @@
+"""From what a set makes and what is in force of it to what is in force next: its policies, also for a set that is gone.
+
+The hub does this when it evaluates, ``fleet diff`` does it to say what a merge would do. What would vanish is judged
+afterwards, by `fleet.guard`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fleet.argo.policy import merge_existing
+from fleet.generators.result import Generated
+from fleet.model.application import Application
+from fleet.model.appset import ApplicationSet
+from fleet.model.identity import AppName
+
+MAX_REMOVALS = "gitopsfleet.io/max-removals"
+
+
+def in_force(
+    result: Generated, previous: Mapping[AppName, Application], appset: ApplicationSet
+) -> dict[AppName, Application]:
+    """Return a set's Applications after a good result; for a failed one they are the previous ones."""
+    merged = merge_existing(
+        result.applications,
+        previous.values(),
+        appset,
+        withheld={error.application for error in result.errors if error.application},
+    )
+    return {item.name: item for item in merged}
+
+
+def outlive(appset: ApplicationSet) -> bool:
+    """Whether a set's Applications stay when its document goes: then nothing may ever delete them through it."""
+    return not appset.applications_sync.may_delete
+
+
+def max_removals(appset: ApplicationSet | None) -> int | None:
+    """Return how many of its Applications a set's owner lets go unasked, if it says so."""
+    if appset is None:
+        return None
+    metadata = appset.document.get("metadata") or {}
+    text = str((metadata.get("annotations") or {}).get(MAX_REMOVALS, ""))
+    return int(text) if text.isdecimal() else None
