@@ -24,7 +24,7 @@ from agents.settings import AgentSettings, Backend, LinkSettings, ProbeSettings,
 from agents.transport import Transport
 from fleet.codec.canonical import Digest, canonical_bytes, digest_bytes
 from fleet.codec.jsontypes import JsonObject
-from fleet.errors import Denied, FleetError
+from fleet.errors import Denied, FleetError, Transient
 from fleet.model.assignment import (
     Head,
     KindPattern,
@@ -416,6 +416,23 @@ async def test_position_is_on_disk_before_anything_is_applied(hub: Hub, spoke: S
     await until(lambda: hub.status("app").sync is Sync.SYNCED)
     assert seen
     assert all(seen)
+
+
+async def test_position_that_cannot_be_written_down_accepts_nothing(
+    hub: Hub, spoke: Spoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await spoke.start()
+
+    async def full(*_arguments: object) -> None:
+        raise Transient("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileRecords, "write", full)
+        digest = hub.render(config_map("a"))
+        hub.assign(section("app", digest))
+        await refused(spoke, "no space left")
+        assert spoke.agent.link.assignment is None
+    await until(lambda: hub.status("app").applied == digest)
 
 
 async def test_disk_that_takes_nothing_costs_only_the_cache(

@@ -64,3 +64,16 @@ def test_what_lost_our_label_can_still_be_read_as_it_is(table: LiveTable) -> Non
 def test_old_news_changes_nothing(table: LiveTable) -> None:
     table.remove(REF, 4)
     assert table.get(REF) is not None
+
+
+def test_what_changes_nothing_of_interest_wakes_nobody() -> None:
+    """The echo of an own write, another manager's labels, a status that means the same."""
+    table, told = LiveTable(), list[str]()
+    table.listen(told.append)
+    table.observe(RESOURCE, at(5))
+    assert told == ["shop"]
+    table.observe(RESOURCE, at(5))
+    table.observe(RESOURCE, at(6, labels={"somebody": "else"}))
+    assert told == ["shop"]
+    table.observe(RESOURCE, at(7, deletionTimestamp="2026-01-01T00:00:00Z"))
+    assert told == ["shop", "shop"]
