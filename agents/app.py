@@ -27,6 +27,7 @@ from agents.kuberecords import KubeRecords
 from agents.link import Link
 from agents.probing import probe_server
 from agents.records import Records
+from agents.renewal import Renewal
 from agents.settings import AgentSettings, Backend
 from agents.transport import Transport
 from fleet.errors import Denied, FleetError, NotReady, Transient
@@ -55,6 +56,7 @@ class Agent:
     cluster: ClusterPort
     core: Core
     link: Link
+    renewal: Renewal
     transport: Transport
     clock: Clock
 
@@ -65,7 +67,7 @@ class Agent:
         supervisor.spawn("polls", self.link.run_polls)
         supervisor.spawn("fetches", self.link.run_fetches)
         supervisor.spawn("reports", self.link.run_reports)
-        supervisor.spawn("renewals", self.link.run_renewals)
+        supervisor.spawn("renewals", self.renewal.run)
         listen = self.settings.probes.listen
         if listen:
             probes = Probes(readiness={"assignment": self._has_assignment})
@@ -230,11 +232,18 @@ async def assemble(
     core = await _patiently(
         lambda: build_core(around, kept, cluster=settings.cluster, sync=settings.sync), clock
     )
-    link = Link(
+    backoff = make_backoff(settings.link.first_retry, settings.link.last_retry)
+    renewal = Renewal(
         transport,
         identity,
         fresh=lambda: new_transport(settings, ""),
         records=around.records,
+        clock=clock,
+        backoff=backoff,
+    )
+    link = Link(
+        transport,
+        renewal,
         journal=core.journal,
         cache=around.cache,
         board=core.board,
@@ -244,7 +253,7 @@ async def assemble(
         applied=core.inventories.applied,
         fence=core.engine.fence,
         poll=settings.link.poll,
-        backoff=make_backoff(settings.link.first_retry, settings.link.last_retry),
+        backoff=backoff,
     )
     link.facts = await _patiently(lambda: read_facts(cluster, identity.cluster_uid), clock)
     link.restore(kept.get(POSITION))
@@ -253,6 +262,7 @@ async def assemble(
         cluster=cluster,
         core=core,
         link=link,
+        renewal=renewal,
         transport=transport,
         clock=clock,
     )

@@ -16,14 +16,13 @@ import msgspec
 import structlog
 from prometheus_client import Counter, Gauge
 
-from agents import enrolment
-from agents import identity as identities
 from agents.assignment import Assignment
 from agents.board import Board
 from agents.cache import Cache
 from agents.core import POSITION
 from agents.identity import Identity
-from agents.records import Journal, Records
+from agents.records import Journal
+from agents.renewal import Renewal
 from agents.reporting import Reporting
 from agents.transport import Transport
 from fleet.codec.canonical import Digest
@@ -35,7 +34,7 @@ from fleet.runtime import log as fields
 from fleet.runtime.backoff import Backoff
 from fleet.runtime.clock import Clock
 from fleet.wire import codec, routes
-from fleet.wire.enrolment import AgentHints, FetchRequest
+from fleet.wire.enrolment import FetchRequest
 from fleet.wire.errors import CONFLICT, Unauthenticated
 from fleet.wire.frames import MAX_DIGESTS, FrameReader
 from fleet.wire.heads import Position, head_digest, keys_after, verify_head
@@ -43,7 +42,6 @@ from fleet.wire.heads import Position, head_digest, keys_after, verify_head
 log = structlog.get_logger(__name__)
 
 _CONNECTED = Gauge("fleet_agent_hub_connected", "1 while the hub answers.")
-_EXPIRES = Gauge("fleet_agent_certificate_seconds", "Seconds until the certificate expires.")
 _REFUSED = Counter("fleet_agent_heads_refused_total", "Assignments that were refused.", ["reason"])
 _REPORTS = Counter("fleet_agent_reports_total", "Reports sent.")
 
@@ -72,10 +70,8 @@ class Link:
     def __init__(
         self,
         transport: Transport,
-        identity: Identity,
+        renewal: Renewal,
         *,
-        fresh: Callable[[], Transport],
-        records: Records,
         journal: Journal,
         cache: Cache,
         board: Board,
@@ -88,10 +84,9 @@ class Link:
         backoff: Backoff,
         coalesce: float = COALESCE,
     ) -> None:
-        self.identity = identity
-        self.facts = ClusterFacts(uid=identity.cluster_uid)
+        self.facts = ClusterFacts(uid=renewal.identity.cluster_uid)
+        self._renewal = renewal
         self._transport = transport
-        self._records = records
         self._journal = journal
         self._cache = cache
         self._board = board
@@ -100,20 +95,17 @@ class Link:
         self._arrived = arrived
         self._applied = applied
         self._fence = fence
-        self._fresh = fresh
         cache.lost = self.check_artifacts
         self._poll_seconds = min(poll.total_seconds(), routes.MAX_WAIT)
         self._backoff = backoff
         self._coalesce = coalesce
         self._rng = Random()  # noqa: S311  # jitter, not a secret
-        self._hints = AgentHints()
         self._position: Position | None = None
         self._assignment: Assignment | None = None
         self._etag = ""
         self._reporting = Reporting()
         self._news = asyncio.Event()
         self._incomplete = asyncio.Event()
-        self._renew_now = asyncio.Event()
         board.listen(self._status_changed)
 
     # -- what is known without the hub --------------------------------------------------------
@@ -140,6 +132,11 @@ class Link:
             self._incomplete.set()
 
     @property
+    def identity(self) -> Identity:
+        """Who this agent is."""
+        return self._renewal.identity
+
+    @property
     def assignment(self) -> Assignment | None:
         """What is worked on."""
         return self._assignment
@@ -160,7 +157,7 @@ class Link:
                 failures += 1
                 _CONNECTED.set(0)
                 log.warning("the hub does not accept the certificate", error=str(error))
-                self._renew_now.set()
+                self._renewal.ask()
             except (Denied, Corrupt) as error:
                 failures += 1
                 _REFUSED.labels(error.reason).inc()
@@ -211,22 +208,6 @@ class Link:
                 self._incomplete.set()
                 await self._clock.sleep(_FETCH_AGAIN)
 
-    async def run_renewals(self) -> None:
-        """Get the next certificate in good time, or by proof when it is too late for that."""
-        failures = 0
-        while True:
-            await self._until_renewal()
-            by_proof = self._renew_now.is_set()
-            self._renew_now.clear()
-            try:
-                await self._renew(by_proof=by_proof)
-                failures = 0
-            except FleetError as error:
-                failures += 1
-                level = log.error if isinstance(error, Denied) else log.warning
-                level("certificate not renewed", **{fields.ERROR: str(error)})
-                await self._clock.sleep(self._backoff.delay(failures, self._rng))
-
     def check_artifacts(self) -> None:
         """Somebody missed an artifact: have it fetched."""
         if self._missing_artifacts():
@@ -242,7 +223,7 @@ class Link:
 
     async def poll_once(self, wait: float | None = None) -> None:
         """Ask for the assignment and take over a new one; raises why it is refused."""
-        longest = min(self._poll_seconds, float(self._hints.poll_seconds))
+        longest = min(self._poll_seconds, float(self._renewal.hints.poll_seconds))
         seconds = longest if wait is None else wait
         started = self._clock.monotonic()
         reply = await self._transport.get(routes.ASSIGNMENT, etag=self._etag, wait=seconds)
@@ -303,7 +284,7 @@ class Link:
         keys = keys_after(head, VerifyKeys.of(self.identity.signing_keys)).texts()
         if set(keys) != set(self.identity.signing_keys):
             log.info("signing keys replaced", **{fields.COUNT: len(keys)})
-            await self._save(msgspec.structs.replace(self.identity, signing_keys=keys))
+            await self._renewal.save(msgspec.structs.replace(self.identity, signing_keys=keys))
         await self._cache.save_head(signed)
 
     def _from_cache(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
@@ -369,44 +350,6 @@ class Link:
         _REPORTS.inc()
         if answer.send_all:
             self._news.set()
-
-    # -- identity -----------------------------------------------------------------------------
-
-    async def _until_renewal(self) -> None:
-        due = self.identity.renew_at(self._rng, fraction=self._hints.renew_after)
-        while not self._renew_now.is_set():
-            now = self._clock.now()
-            if self.identity.not_after is not None:
-                _EXPIRES.set((self.identity.not_after - now).total_seconds())
-            left = (due - now).total_seconds()
-            if left <= 0:
-                return
-            # In short steps, for wall time may jump.
-            timer = asyncio.ensure_future(self._clock.sleep(min(left, 30.0)))
-            asked = asyncio.ensure_future(self._renew_now.wait())
-            try:
-                await asyncio.wait({timer, asked}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                timer.cancel()
-                asked.cancel()
-
-    async def _renew(self, *, by_proof: bool) -> None:
-        by_proof = by_proof or self.identity.is_expired(self._clock.now())
-        # The polls must not lose the certificate that they show while another is asked for without it.
-        transport = self._fresh() if by_proof else self._transport
-        try:
-            renewed, self._hints = await enrolment.renew(
-                transport, self.identity, save=self._save, by_proof=by_proof
-            )
-        finally:
-            if by_proof:
-                await transport.close()
-        await self._transport.use(renewed)
-        self._renew_now.clear()
-
-    async def _save(self, identity: Identity) -> None:
-        await self._records.save_identity(identities.encode(identity))
-        self.identity = identity
 
 
 def _read_position(text: str, identity: Identity) -> Position | None:

@@ -23,10 +23,10 @@ from agents.live import KindKey, LiveTable
 from agents.observe import Observer
 from agents.pacing import Pacer
 from agents.readiness import Readiness
-from agents.steps import Manner, Progress, Steps
+from agents.steps import Progress, Steps, manner_of
 from fleet.errors import FleetError, NotReady
 from fleet.health.assess import has_rule
-from fleet.kube.port import ClusterPort, Discovery, Propagation
+from fleet.kube.port import ClusterPort, Discovery
 from fleet.model.assignment import Operation, Section
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Phase, Ready, TargetStatus
@@ -46,8 +46,6 @@ from fleet.sync.status import target_status
 
 log = structlog.get_logger(__name__)
 
-KEEP_IGNORED = "RespectIgnoreDifferences=true"
-PROPAGATION = "PrunePropagationPolicy="
 _QUICK = 0.25
 _QUICK_TRIES = 20
 
@@ -297,7 +295,7 @@ class TargetSync:
             await self.inventories.store(progress.inventory)
         progress.phase = Phase.APPLYING
         self._show(run)
-        await self.steps.carry_out(steps, desired, progress, _manner(run.section))
+        await self.steps.carry_out(steps, desired, progress, manner_of(run.section))
         if not progress.is_waiting:
             progress.phase = Phase.IDLE
         after = await self._plan(run, desired, assignment, discovery)
@@ -386,16 +384,3 @@ def _with_bodies(step: Step, manifests: Mapping[ObjectRef, Manifest]) -> Step:
 
 def _is_refresh(operation: Operation | None) -> bool:
     return operation is not None and operation.kind == "refresh"
-
-
-def _manner(section: Section) -> Manner:
-    wanted = [
-        option.removeprefix(PROPAGATION)
-        for option in section.sync_options
-        if option.startswith(PROPAGATION)
-    ]
-    words = {"background": Propagation.BACKGROUND, "orphan": Propagation.ORPHAN}
-    return Manner(
-        keep_ignored=KEEP_IGNORED in section.sync_options,
-        propagation=words.get(wanted[-1] if wanted else "", Propagation.FOREGROUND),
-    )

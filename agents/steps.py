@@ -16,12 +16,15 @@ from agents.pacing import Pacer
 from fleet.errors import FleetError, NotReady, Transient
 from fleet.health.result import is_ignored
 from fleet.kube.port import Propagation
+from fleet.model.assignment import Section
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Health, Phase
 from fleet.sync.desired import Desired
 from fleet.sync.inventory import Inventory
 from fleet.sync.plan import Change, Plan, Reason, Step, Verb, wait_healthy
 
+_KEEP_IGNORED = "RespectIgnoreDifferences=true"
+_PROPAGATION = "PrunePropagationPolicy="
 _LOOK_AGAIN = 30.0
 _LOOK_GONE = 3.0
 _REPAIRS = frozenset((Reason.DRIFT, Reason.MISSING))
@@ -34,6 +37,20 @@ class Manner:
     keep_ignored: bool = False
     """Leave ignored fields of live objects as they are."""
     propagation: Propagation = Propagation.FOREGROUND
+
+
+def manner_of(section: Section) -> Manner:
+    """What an application's sync options say about it."""
+    wanted = [
+        option.removeprefix(_PROPAGATION)
+        for option in section.sync_options
+        if option.startswith(_PROPAGATION)
+    ]
+    words = {"background": Propagation.BACKGROUND, "orphan": Propagation.ORPHAN}
+    return Manner(
+        keep_ignored=_KEEP_IGNORED in section.sync_options,
+        propagation=words.get(wanted[-1] if wanted else "", Propagation.FOREGROUND),
+    )
 
 
 @dataclass(slots=True, kw_only=True)
