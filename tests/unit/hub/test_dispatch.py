@@ -336,3 +336,19 @@ async def test_an_unbound_cluster_has_no_assignment(bench: Bench) -> None:
     bench.dispatcher.cluster_uid = lambda _name: ""
     await bench.dispatch(ONE)
     assert bench.dispatcher.current(ONE) is None
+
+
+async def test_a_cluster_that_comes_again_goes_on_counting(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    for digest in ("d1", "d2", "d3"):
+        bench.rendered(web=digest)
+        await bench.dispatch(ONE)
+    assert bench.head(ONE).generation == 3
+    await bench.dispatcher.forget(ONE)
+    bench.start()
+    await bench.dispatcher.restore()
+    assert bench.dispatcher.current(ONE) is None
+    bench.want(target("one/web"))
+    bench.rendered(web="d3")
+    await bench.dispatch(ONE)
+    assert bench.head(ONE).generation == 4
