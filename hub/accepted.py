@@ -34,6 +34,7 @@ class _Row(msgspec.Struct, frozen=True):
 class _Record(msgspec.Struct, frozen=True):
     rows: tuple[_Row, ...] = ()
     sizes: tuple[tuple[datetime, int], ...] = ()
+    outlive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class Rows:
 
     applications: Mapping[AppName, Application] = field(default_factory=dict)
     sizes: tuple[Size, ...] = ()
+    outlive: bool = False
+    """Its policy keeps the Applications: also when its document is gone, and the policy with it."""
 
 
 NO_ROWS = Rows()
@@ -88,6 +91,7 @@ def _encode(rows: Rows) -> bytes:
         _Record(
             rows=tuple(_row(application) for application in rows.applications.values()),
             sizes=tuple((size.at, size.count) for size in rows.sizes),
+            outlive=rows.outlive,
         )
     )
 
@@ -102,6 +106,7 @@ def _decode(name: str, data: bytes) -> Rows:
     return Rows(
         applications={item.name: item for item in _read_all(name, record.rows)},
         sizes=tuple(Size(at, count) for at, count in record.sizes),
+        outlive=record.outlive,
     )
 
 

@@ -98,6 +98,7 @@ class Api:
             web.post(f"{PREFIX}/apps/{{name}}/refresh", self._refresh),
             web.get(f"{PREFIX}/appsets", self._appsets),
             web.get(f"{PREFIX}/appsets/{{name}}", self._appset),
+            web.get(f"{PREFIX}/appsets/{{name}}/diff", self._appset_diff),
             web.get(f"{PREFIX}/clusters", self._clusters),
             web.post(f"{PREFIX}/clusters", self._add_cluster),
             web.get(f"{PREFIX}/clusters/{{name}}", self._cluster),
@@ -176,6 +177,12 @@ class Api:
             if row.name == name:
                 return _json(row)
         raise NotFound(f"there is no ApplicationSet {name!r}")
+
+    async def _appset_diff(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in self.state.desired.sets:
+            raise NotFound(f"there is no ApplicationSet {name!r}")
+        return _json(self.views.appset_diff(name))
 
     async def _clusters(self, _request: web.Request) -> web.Response:
         return _json(self.views.clusters())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from fleet.codec.redaction import one_line
 from fleet.errors import BadInput, NotReady
 from fleet.model.identity import TargetId
 from fleet.wire import api
@@ -17,6 +18,9 @@ from hub.records import Records
 from hub.state import State
 
 log = structlog.get_logger(__name__)
+
+MAX_NAMES = 100
+"""Names of one log line."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,11 +44,16 @@ class Approvals:
         if asked.digest and asked.digest != hold.digest:
             raise NotReady(
                 f"what is held under {asked.subject!r} has changed since it was looked at",
-                hint="look again with: fleet approve --list",
+                hint="look again with: fleet approve",
             )
         await self.records.approve(hold.subject, hold.digest)
         log.info(
-            "approved", subject=hold.subject, removed=len(hold.removed), reason_given=asked.reason
+            "approved",
+            subject=hold.subject,
+            removed=list(hold.removed[:MAX_NAMES]),
+            count=len(hold.removed),
+            digest=hold.digest,
+            reason_given=one_line(asked.reason),
         )
         if hold.subject.startswith("app/"):
             self.dispatch(TargetId.parse(hold.subject.removeprefix("app/")))

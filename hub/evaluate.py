@@ -17,9 +17,9 @@ from prometheus_client import Counter, Histogram
 
 from fleet import graph, guard
 from fleet.argo.documents import Problem
-from fleet.argo.policy import merge_existing
 from fleet.codec.canonical import digest_value
 from fleet.errors import BadInput, NotReady
+from fleet.generators import inforce
 from fleet.generators.evaluate import evaluate_set
 from fleet.generators.result import Failed, Generated, Inputs, Missing, SetError
 from fleet.model.application import Application
@@ -30,6 +30,7 @@ from fleet.model.world import SourceRequest, Tree, World
 from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.targets import ClusterIndex, Targets, resolve_targets
+from hub import setstatus
 from hub.accepted import BY_HAND, FLEET, NO_ROWS, Accepted, Rows
 from hub.state import Desired, Hold, SetStatus, State
 from hub.world import Worlds
@@ -37,7 +38,6 @@ from hub.world import Worlds
 log = structlog.get_logger(__name__)
 
 MAX_PASSES = 12
-MAX_REMOVALS = "gitopsfleet.io/max-removals"
 
 _SETS = Counter(
     "fleet_hub_sets_evaluated_total", "ApplicationSets evaluated, by result.", ["result"]
@@ -64,6 +64,8 @@ class _Outcome:
     holds: dict[str, Hold] = field(default_factory=dict)
     approved: set[str] = field(default_factory=set)
     """Names whose removal somebody said yes to: they do not count against the fleet's budget."""
+    harmless: set[str] = field(default_factory=set)
+    """Names that go with their set and leave everything on their clusters: no removals either."""
     used_approvals: set[str] = field(default_factory=set)
 
 
@@ -98,7 +100,8 @@ class Evaluator:
             applications, duplicates = self._combine(outcome, world)
             applications = self._judge_fleet(applications, outcome, world)
             await self.accepted.replace(outcome.rows)
-            for subject in outcome.used_approvals:
+            for subject in sorted(outcome.used_approvals):
+                log.info("approved removal in force", subject=subject)
                 await self.approval_used(subject)
             desired = self._desired(world, applications, outcome, (*problems, *duplicates))
             self.state.holds = {
@@ -157,17 +160,24 @@ class Evaluator:
                 result = Failed(errors=(), inputs=Inputs())
             if isinstance(result, Failed):
                 outcome.rows[name] = previous
-                outcome.sets[name] = _failed(name, result, previous)
+                outcome.sets[name] = setstatus.failed(name, result, previous)
                 continue
             self._judge_set(name, result, world, outcome)
+        for name in outcome.rows.keys() - world.appsets.keys():
+            _hand_over(name, outcome)
         return outcome
 
     def _judge_set(
         self, name: str, result: Generated | None, world: World, outcome: _Outcome
     ) -> None:
         previous = self.accepted.get(name)
-        new = _in_force(result, previous, world.appsets.get(name))
+        appset = world.appsets.get(name)
+        new = _in_force(result, previous, appset, world)
         counted = _countable(previous.applications, outcome.index)
+        if appset is None:
+            gone = inforce.harmless(previous.applications) - new.keys()
+            outcome.harmless |= gone
+            counted -= gone
         earlier = guard.without(
             previous.sizes, len(set(previous.applications) - counted - set(new))
         )
@@ -176,27 +186,33 @@ class Evaluator:
             set(new),
             largest=guard.baseline(earlier, self.clock.now()),
             what=f"ApplicationSet {name!r}",
-            allowed=_max_removals(world.appsets.get(name)),
+            allowed=inforce.max_removals(appset),
         )
         subject = f"appset/{name}"
         sizes = guard.remember(earlier, len(new), self.clock.now())
         if verdict.held:
-            digest = digest_value(list(verdict.removed))
-            if self.state.approvals.get(subject) != digest:
-                outcome.holds[subject] = Hold(
-                    subject=subject, message=verdict.message, removed=verdict.removed, digest=digest
-                )
+            hold = setstatus.hold(subject, verdict, new, previous.applications)
+            if self.state.approvals.get(subject) != hold.digest:
+                outcome.holds[subject] = hold
                 outcome.rows[name] = previous
-                outcome.sets[name] = _status(name, result, previous.applications, verdict.message)
+                outcome.sets[name] = setstatus.status(
+                    name, result, previous.applications, verdict.message
+                )
                 return
             outcome.used_approvals.add(subject)
             outcome.approved |= set(verdict.removed)
             sizes = (guard.Size(self.clock.now(), len(new)),)
         if sizes and earlier and sizes[-1].count == earlier[-1].count:
             sizes = earlier  # an unchanged size is not worth a write at every evaluation
-        if name in world.appsets or new:
-            outcome.rows[name] = Rows(applications=new, sizes=sizes)
-            outcome.sets[name] = _status(name, result, new, "")
+        if appset is not None:
+            outlive = inforce.outlive(appset)
+            outcome.rows[name] = Rows(applications=new, sizes=sizes, outlive=outlive)
+            outcome.sets[name] = setstatus.status(name, result, new, "")
+        elif new:
+            outcome.rows[name] = Rows(applications=new, sizes=sizes, outlive=True)
+            outcome.sets[name] = replace(
+                setstatus.status(name, None, new, ""), reason=setstatus.DELETED
+            )
 
     def _combine(
         self, outcome: _Outcome, world: World
@@ -210,7 +226,7 @@ class Evaluator:
             for item in outcome.rows[name].applications.values():
                 first = applications.setdefault(item.name, item)
                 if first is not item:
-                    problems.append(_claimed_twice(item, first))
+                    problems.append(setstatus.claimed_twice(item, first))
         return applications, problems
 
     def _judge_fleet(
@@ -224,7 +240,7 @@ class Evaluator:
             for set_name in (*sorted(self.accepted.names()), BY_HAND)
             for name, item in self.accepted.get(set_name).applications.items()
         }
-        countable = _countable(previous, outcome.index)
+        countable = _countable(previous, outcome.index) - outcome.harmless
         counted = countable - outcome.approved
         sizes = guard.without(
             self.accepted.get(FLEET).sizes, len(set(previous) - countable - set(applications))
@@ -237,11 +253,9 @@ class Evaluator:
         )
         now = self.clock.now()
         if verdict.held:
-            digest = digest_value(list(verdict.removed))
-            if self.state.approvals.get("fleet") != digest:
-                outcome.holds["fleet"] = Hold(
-                    subject="fleet", message=verdict.message, removed=verdict.removed, digest=digest
-                )
+            hold = setstatus.hold("fleet", verdict, {}, {})
+            if self.state.approvals.get("fleet") != hold.digest:
+                outcome.holds["fleet"] = hold
                 return self._keep(verdict.removed, previous, applications, outcome)
             outcome.used_approvals.add("fleet")
             sizes = ()
@@ -310,6 +324,17 @@ def _evaluate_alone(appset: ApplicationSet, world: World) -> Generated | Missing
         return Failed(errors=(SetError(reason="InternalError", message=message),), inputs=Inputs())
 
 
+def _hand_over(name: str, outcome: _Outcome) -> None:
+    """Take out of the rows of a set that is gone what another set makes now."""
+    taken = {
+        app for other, rows in outcome.rows.items() if other != name for app in rows.applications
+    }
+    rows = outcome.rows[name]
+    kept = inforce.after_deletion(rows.applications, taken)
+    if rows.outlive and len(kept) < len(rows.applications):
+        outcome.rows[name] = replace(rows, applications=kept)
+
+
 def _countable(applications: Mapping[AppName, Application], index: ClusterIndex) -> set[str]:
     """Names whose loss counts: an application of a cluster that left git is detached, not removed."""
     return {name for name, item in applications.items() if _has_cluster(item, index)}
@@ -354,60 +379,10 @@ def _token(appset: ApplicationSet, inputs: Inputs, world: World) -> object:
 
 
 def _in_force(
-    result: Generated | None, previous: Rows, appset: ApplicationSet | None
+    result: Generated | None, previous: Rows, appset: ApplicationSet | None, world: World
 ) -> dict[AppName, Application]:
-    if result is None or appset is None:
-        return {}
-    merged = merge_existing(
-        result.applications,
-        previous.applications.values(),
-        appset,
-        withheld={error.application for error in result.errors if error.application},
-    )
-    return {item.name: item for item in merged}
-
-
-def _max_removals(appset: ApplicationSet | None) -> int | None:
-    if appset is None:
-        return None
-    metadata = appset.document.get("metadata") or {}
-    text = str((metadata.get("annotations") or {}).get(MAX_REMOVALS, ""))
-    return int(text) if text.isdecimal() else None
-
-
-def _status(
-    name: str,
-    result: Generated | None,
-    applications: Mapping[AppName, Application],
-    held: str,
-) -> SetStatus:
-    errors = result.errors if result else ()
-    return SetStatus(
-        name=name,
-        applications=tuple(sorted(applications)),
-        errors=tuple(f"{error.reason}: {error.message}" for error in errors),
-        reason=errors[0].reason if errors else ("Held" if held else "ApplicationSetUpToDate"),
-        held=held,
-    )
-
-
-def _failed(name: str, result: Failed, previous: Rows) -> SetStatus:
-    errors = tuple(f"{error.reason}: {error.message}" for error in result.errors)
-    return SetStatus(
-        name=name,
-        applications=tuple(sorted(previous.applications)),
-        errors=errors or ("Unavailable: its repository has not been read yet",),
-        reason=result.errors[0].reason if result.errors else "Unavailable",
-        last_good=True,
-    )
-
-
-def _claimed_twice(item: Application, first: Application) -> Problem:
-    owner = f"ApplicationSet {first.appset!r}" if first.appset else str(first.where)
-    return Problem(
-        reason="DuplicateName",
-        message=f"application {item.name!r} of ApplicationSet {item.appset!r} "
-        f"already belongs to {owner}; that one counts",
-        where=item.where,
-        fatal=False,
-    )
+    if result is not None and appset is not None:
+        return inforce.in_force(result, previous.applications, appset)
+    if previous.outlive:
+        return inforce.after_deletion(previous.applications, world.applications)
+    return {}

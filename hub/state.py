@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fleet.argo.documents import Problem
-
 from fleet.graph import dependents
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
@@ -32,6 +31,9 @@ class Hold:
     message: str
     removed: tuple[str, ...]
     digest: str
+    added: tuple[str, ...] = ()
+    """What would be made, and what would change, at the same moment: all of a set's result waits."""
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

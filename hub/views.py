@@ -22,7 +22,7 @@ from hub.problems import all_problems
 from hub.records import Records
 from hub.renderings import Renderings
 from hub.rollup import Rollup
-from hub.state import State
+from hub.state import Hold, State
 from hub.world import Worlds
 
 
@@ -149,16 +149,22 @@ class Views:
     def holds(self) -> api.HoldList:
         """What waits for ``fleet approve``."""
         return api.HoldList(
-            items=tuple(
-                api.HoldRow(
-                    subject=hold.subject,
-                    message=hold.message,
-                    removed=hold.removed,
-                    digest=hold.digest,
-                )
-                for _, hold in sorted(self.state.holds.items())
-            )
+            items=tuple(_hold(hold) for _, hold in sorted(self.state.holds.items()))
         )
+
+    def appset_diff(self, name: str) -> api.AppSetDiff:
+        """What waits of one ApplicationSet; of a hold on the whole fleet its own part."""
+        own = set(self.state.desired.sets[name].applications)
+        found = []
+        for subject, hold in sorted(self.state.holds.items()):
+            if subject == "fleet" and own & set(hold.removed):
+                removed = tuple(item for item in hold.removed if item in own)
+                found.append(msgspec.structs.replace(_hold(hold), removed=removed))
+            elif subject == f"appset/{name}" or (
+                subject.startswith("app/") and subject.rpartition("/")[2] in own
+            ):
+                found.append(_hold(hold))
+        return api.AppSetDiff(name=name, holds=tuple(found))
 
     def explain(self, id_: TargetId) -> api.Explanation:
         """Why a target exists, what it waits for, and which row and edge decided."""
@@ -357,6 +363,17 @@ class Views:
                 statuses=self.state.all_statuses(),
             ),
         )
+
+
+def _hold(hold: Hold) -> api.HoldRow:
+    return api.HoldRow(
+        subject=hold.subject,
+        message=hold.message,
+        removed=hold.removed,
+        digest=hold.digest,
+        added=hold.added,
+        changed=hold.changed,
+    )
 
 
 def _with(status: TargetStatus, sync: Sync) -> TargetStatus:

@@ -5,11 +5,22 @@ from __future__ import annotations
 import typer
 
 from fleet.cli.connection import segment
+from fleet.cli.exits import Exit
 from fleet.cli.options import SetName, connection
-from fleet.cli.output import Column, Format, Output, print_rows, print_value, text, value_of
+from fleet.cli.output import (
+    Column,
+    Format,
+    Output,
+    note,
+    plain,
+    print_rows,
+    print_value,
+    text,
+    value_of,
+)
 from fleet.wire import api
 
-app = typer.Typer(no_args_is_help=True, help="ApplicationSets: list, get, generate.")
+app = typer.Typer(no_args_is_help=True, help="ApplicationSets: list, get, diff, generate.")
 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", text("name")),
@@ -44,3 +55,20 @@ def get_set(context: typer.Context, name: SetName, output: Output = Format.TABLE
         typer.echo(f"                fleet approve appset/{row.name}")
     for error in row.errors:
         typer.echo(f"Error:          {error}")
+
+
+@app.command("diff")
+def diff_set(context: typer.Context, name: SetName, output: Output = Format.TABLE) -> None:
+    """Show what is held of an ApplicationSet: what its new result would remove, add and change (status 4 if any is)."""
+    found = connection(context).get(f"appsets/{segment(name)}/diff", api.AppSetDiff)
+    if output is not Format.TABLE:
+        print_value(value_of(found), output)
+    elif not found.holds:
+        note(f"nothing of {name} is held")
+    for hold in found.holds if output is Format.TABLE else ():
+        typer.echo(plain(hold.message))
+        for sign, names in (("-", hold.removed), ("+", hold.added), ("~", hold.changed)):
+            for item in names:
+                typer.echo(plain(f"  {sign} {item}"))
+        typer.echo(plain(f"  fleet approve {hold.subject} --digest {hold.digest}"))
+    raise typer.Exit(Exit.HELD if found.holds else Exit.OK)

@@ -17,6 +17,7 @@ from fleet.wire import api, difference
 OUTPUTS: dict[str, type] = {
     "app-list": api.AppList,
     "app-get": api.AppDetail,
+    "appset-diff": api.AppSetDiff,
     "appset-list": api.AppSetList,
     "appset-get": api.AppSetRow,
     "appset-generate": list[JsonObject],

@@ -6,11 +6,11 @@ afterwards, by `fleet.guard`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fleet.argo.policy import merge_existing
 from fleet.generators.result import Generated
-from fleet.model.application import Application
+from fleet.model.application import Application, Deletion
 from fleet.model.appset import ApplicationSet
 from fleet.model.identity import AppName
 
@@ -28,6 +28,19 @@ def in_force(
         withheld={error.application for error in result.errors if error.application},
     )
     return {item.name: item for item in merged}
+
+
+def after_deletion(
+    previous: Mapping[AppName, Application], taken: Collection[str]
+) -> dict[AppName, Application]:
+    """Return what stays of a set whose policy keeps its Applications when its document goes; ``taken`` ones belong to
+    somebody else now."""
+    return {name: item for name, item in previous.items() if name not in taken}
+
+
+def harmless(previous: Mapping[AppName, Application]) -> set[AppName]:
+    """Name the Applications that leave everything on their clusters when they go: preserveResourcesOnDeletion."""
+    return {name for name, item in previous.items() if item.deletion is Deletion.ORPHAN}
 
 
 def outlive(appset: ApplicationSet) -> bool:

@@ -7,6 +7,7 @@ Paths are below ``/api/v1``; every call but the probes and the webhook wants ``A
 | ``GET apps``, ``GET apps/NAME`` | `AppList`, `AppDetail` |
 | ``POST apps/NAME/sync`` (`SyncRequest`), ``POST apps/NAME/refresh`` (`RefreshRequest`) | `OperationAnswer` |
 | ``GET appsets``, ``GET appsets/NAME`` | `AppSetList`, `AppSetRow` |
+| ``GET appsets/NAME/diff`` | `AppSetDiff` |
 | ``GET clusters``, ``GET clusters/NAME`` | `ClusterList`, `ClusterRow` |
 | ``POST clusters`` (`AddCluster`) | `JoinInstructions` |
 | ``DELETE clusters/NAME?cascade=true``, ``POST clusters/NAME/revoke`` | `Message` |
@@ -143,10 +144,19 @@ class HoldRow(Row, frozen=True, kw_only=True):
     message: str
     removed: tuple[str, ...]
     digest: str
+    added: tuple[str, ...] = ()
+    """Applications that wait together with the removals; an ApplicationSet's result is held as a whole."""
+    changed: tuple[str, ...] = ()
 
 
 class HoldList(Row, frozen=True, kw_only=True):
     items: tuple[HoldRow, ...]
+
+
+class AppSetDiff(Row, frozen=True, kw_only=True):
+    name: str
+    holds: tuple[HoldRow, ...]
+    """What waits for an approval of this set, of the fleet as a whole, and of its applications' objects."""
 
 
 class ApproveRequest(Row, frozen=True, kw_only=True):

@@ -198,6 +198,14 @@ def test_a_removal_over_the_budget_is_held_and_approved(hub: Hub) -> None:
     assert len(held[0]["removed"]) == 5
     assert hub.fleet("approve").status == 4
     assert "held until it is approved" in hub.fleet("appset", "get", "apps").out
+    shown = hub.fleet("appset", "diff", "apps")
+    assert shown.status == 4
+    assert "  - a0\n" in shown.out
+    assert "fleet approve appset/apps --digest sha256:" in shown.out
+    form = hub.fleet("appset", "diff", "apps", "-o", "json")
+    check_schema("appset-diff", form.json)
+    assert form.json["holds"][0]["removed"] == held[0]["removed"]
+    assert "no ApplicationSet 'ghost'" in hub.fleet("appset", "diff", "ghost").err
     refused = hub.fleet("approve", "appset/ghost")
     assert refused.status == 1
     assert "held right now: appset/apps" in refused.err
@@ -205,6 +213,7 @@ def test_a_removal_over_the_budget_is_held_and_approved(hub: Hub) -> None:
     assert hub.fleet("approve", "appset/apps", "--reason", "test").status == 0
     wait_until(lambda: len(hub.estate.apps()) == 1, what="the removal")
     assert hub.fleet("approve").status == 0
+    assert hub.fleet("appset", "diff", "apps").status == 0
     hub.repo.commit(dict.fromkeys(gone, CONFIG_MAP))
     hub.estate.push(hub.repo.url)
     wait_until(lambda: len(hub.estate.apps()) == 6, what="everything back")

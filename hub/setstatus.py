@@ -1,0 +1,81 @@
+"""What an evaluation says about sets, for people: how each stands, what is held, who claims a name twice. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fleet import guard
+from fleet.argo.documents import Problem
+from fleet.codec.canonical import digest_value
+from fleet.generators.result import Failed, Generated
+from fleet.model.application import Application
+from fleet.model.identity import AppName
+from hub.accepted import Rows
+from hub.state import Hold, SetStatus
+
+DELETED = "ApplicationSetDeleted"
+"""Reason of a set whose document is gone and whose policy keeps its Applications."""
+
+
+def hold(
+    subject: str,
+    verdict: guard.Verdict,
+    new: Mapping[AppName, Application],
+    previous: Mapping[AppName, Application],
+) -> Hold:
+    """What waits for an approval, as it would come into force with it."""
+    return Hold(
+        subject=subject,
+        message=verdict.message,
+        removed=verdict.removed,
+        digest=digest_value(list(verdict.removed)),
+        added=tuple(sorted(new.keys() - previous.keys())),
+        changed=tuple(
+            sorted(
+                name
+                for name in new.keys() & previous.keys()
+                if new[name].document != previous[name].document
+            )
+        ),
+    )
+
+
+def status(
+    name: str,
+    result: Generated | None,
+    applications: Mapping[AppName, Application],
+    held: str,
+) -> SetStatus:
+    """How a set stands that was evaluated; ``held`` says what waits."""
+    errors = result.errors if result else ()
+    return SetStatus(
+        name=name,
+        applications=tuple(sorted(applications)),
+        errors=tuple(f"{error.reason}: {error.message}" for error in errors),
+        reason=errors[0].reason if errors else ("Held" if held else "ApplicationSetUpToDate"),
+        held=held,
+    )
+
+
+def failed(name: str, result: Failed, previous: Rows) -> SetStatus:
+    """How a set stands whose last good rows stay."""
+    errors = tuple(f"{error.reason}: {error.message}" for error in result.errors)
+    return SetStatus(
+        name=name,
+        applications=tuple(sorted(previous.applications)),
+        errors=errors or ("Unavailable: its repository has not been read yet",),
+        reason=result.errors[0].reason if result.errors else "Unavailable",
+        last_good=True,
+    )
+
+
+def claimed_twice(item: Application, first: Application) -> Problem:
+    """What is wrong when two sets, or a set and a document, claim a name."""
+    owner = f"ApplicationSet {first.appset!r}" if first.appset else str(first.where)
+    return Problem(
+        reason="DuplicateName",
+        message=f"application {item.name!r} of ApplicationSet {item.appset!r} "
+        f"already belongs to {owner}; that one counts",
+        where=item.where,
+        fatal=False,
+    )
