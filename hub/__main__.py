@@ -1,4 +1,4 @@
-"""The hub's command line: ``python -m hub run --config F`` (also ``fleet-hub``) and ``check F``."""
+"""The hub's command line: ``python -m hub run --config F`` (also ``fleet-hub``), ``check F``, ``restored --config F``."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="hub.yaml")
     check = commands.add_parser("check", help="check the settings and exit")
     check.add_argument("config", type=Path, metavar="FILE", help="hub.yaml")
+    restored = commands.add_parser("restored", help="once after the state came from a backup")
+    restored.add_argument("--config", type=Path, required=True, metavar="FILE", help="hub.yaml")
     chosen = parser.parse_args(arguments)
     if "rich" not in sys.modules:
         # structlog would import it where it is installed: 10 MB for tracebacks in colour.
         sys.modules["rich"] = None  # type: ignore[assignment]  # makes `import rich` fail
-    from hub import app
+    from hub import app, restore
 
     try:
         settings = app.load(chosen.config)
         if chosen.command == "check":
             sys.stdout.write(f"{chosen.config}: ok\n")
+            return 0
+        if chosen.command == "restored":
+            epoch = asyncio.run(restore.raise_epoch(settings))
+            sys.stdout.write(f"epoch {epoch}: start the hub now\n")
             return 0
         return asyncio.run(app.run(settings))
     except FleetError as error:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-hub = typer.Typer(no_args_is_help=True, help="The hub daemon: run, check.")
+hub = typer.Typer(no_args_is_help=True, help="The hub daemon: run, check, restored.")
 agent = typer.Typer(no_args_is_help=True, help="The agent daemon: join, run.")
 
 _PYTHON = (sys.executable, "-P", "-m")
@@ -32,6 +32,12 @@ def hub_run(config: Config) -> None:
 def hub_check(config: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a hub.yaml; a mistake is named with file, line and field."""
     raise typer.Exit(subprocess.call([*_PYTHON, "hub", "check", str(config)]))
+
+
+@hub.command("restored")
+def hub_restored(config: Config) -> None:
+    """Say once, before its next start, that the hub's state came from a backup."""
+    _become("hub", "restored", "--config", str(config))
 
 
 @agent.command("run")
