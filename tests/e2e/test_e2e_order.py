@@ -170,5 +170,5 @@ def test_a_dependent_starts_when_its_dependency_has_turned_ready(fleet: Fleet, e
     found = violations(cursors, links)
     if edges:
         assert not found
-    else:  # the check above is able to fail
-        assert len(found) == len(links) - 1, found
+    else:  # the check above is able to fail; a CRD may be served before anything else was sent
+        assert len(found) >= len(links) - 2, found
