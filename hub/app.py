@@ -16,6 +16,8 @@ import structlog
 from fleet.codec.redaction import redact
 from fleet.errors import BadInput
 from fleet.fetch.helmrepo import ChartRepositories
+from fleet.fetch.http import Http
+from fleet.fetch.scm.forges import Forges
 from fleet.fetch.settings import ChartAccess, ChartSettings
 from fleet.git.mirrors import Mirrors
 from fleet.git.settings import GitSettings, RepositoryAccess
@@ -33,6 +35,7 @@ from fleet.store.blobs import FileArtifactStore
 from fleet.store.port import ArtifactStore, Kind, Put, Store
 from fleet.store.sql import SqlStore
 from hub.accepted import Accepted
+from hub.answers import Answers
 from hub.api import Api, read_or_make_token
 from hub.approvals import Approvals
 from hub.ca import Authority, CaSettings
@@ -113,7 +116,9 @@ class Hub:
 
     async def evaluate(self, key: str) -> Outcome:
         await self.evaluator.reconcile(key)
-        return RequeueAfter(FULL_EVALUATION.total_seconds())
+        due = self.worlds.answers.next_due() if self.worlds.answers else None
+        full = FULL_EVALUATION.total_seconds()
+        return RequeueAfter(full if due is None else min(full, max(1.0, due)))
 
     async def dispatch(self, cluster: ClusterName) -> Outcome:
         outcome = await self.dispatcher.reconcile(cluster)
@@ -172,8 +177,12 @@ async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> H
     artifacts = FileArtifactStore(settings.state / "artifacts")
     mirrors = Mirrors(_git_settings(settings))
     stack.push_async_callback(mirrors.close)
-    charts = ChartRepositories(_chart_settings(settings))
+    fetching = _chart_settings(settings)
+    charts = ChartRepositories(fetching)
     stack.push_async_callback(charts.close)
+    http = Http(fetching, clock=clock)
+    stack.push_async_callback(http.close)
+    forges = Forges(http, clock, scm=settings.scm, plugins=settings.plugins, access=fetching.access)
     closures = Closures(store)
     renderer = Renderer(
         sources=mirrors,
@@ -186,7 +195,7 @@ async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> H
     stack.push_async_callback(renderer.close)
     authority = await Authority.open(settings.state, store, _ca_settings(settings), clock)
     epoch = await read_epoch(store)
-    return _join(
+    hub = _join(
         settings,
         clock,
         Adapters(
@@ -195,11 +204,15 @@ async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> H
             closures=closures,
             mirrors=mirrors,
             charts=charts,
+            forges=forges,
             renderer=renderer,
             authority=authority,
             epoch=epoch,
         ),
     )
+    if hub.worlds.answers is not None:
+        stack.push_async_callback(hub.worlds.answers.close)
+    return hub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +224,7 @@ class Adapters:
     closures: Closures
     mirrors: Mirrors
     charts: ChartRepositories
+    forges: Forges
     renderer: Renderer
     authority: Authority
     epoch: int
@@ -223,7 +237,10 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
     queues = Queues.make(clock)
     records = Records(store)
     worlds = Worlds(
-        mirrors, tuple(FleetRepo(item, mirrors, store) for item in settings.repositories), clock
+        mirrors,
+        tuple(FleetRepo(item, mirrors, store) for item in settings.repositories),
+        clock,
+        Answers(forges=adapters.forges, clock=clock, changed=queues.answered),
     )
     operations = Operations(store=store, clock=clock, changed=queues.clusters.add)
     poller = Poller(

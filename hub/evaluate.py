@@ -26,7 +26,7 @@ from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName
-from fleet.model.world import SourceRequest, Tree, World
+from fleet.model.world import BlobRequest, SourceRequest, Tree, TreeRequest, World
 from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.targets import ClusterIndex, Targets, resolve_targets
@@ -109,13 +109,19 @@ class Evaluator:
                 **outcome.holds,
             }
             self.state.replace_desired(desired)
-        self.evaluated({request.repo_url for request in self._used()})
+        self.evaluated(
+            {
+                request.repo_url
+                for request in self._used()
+                if isinstance(request, TreeRequest | BlobRequest)
+            }
+        )
         return Done()
 
     def _used(self) -> set[SourceRequest]:
         used: set[SourceRequest] = set()
         for memo in self._memos.values():
-            used |= memo.inputs.trees | memo.inputs.blobs
+            used |= memo.inputs.trees | memo.inputs.blobs | memo.inputs.answers
         return used
 
     async def _results(self, world: World) -> tuple[dict[str, Generated | Failed], World]:
@@ -145,7 +151,7 @@ class Evaluator:
         if isinstance(result, Missing):
             return result
         _SETS.labels("failed" if isinstance(result, Failed) else "generated").inc()
-        if isinstance(result, Failed) and not result.inputs.trees and not result.inputs.clusters:
+        if isinstance(result, Failed) and result.inputs == Inputs():
             return result
         token = _token(appset, result.inputs, world)
         self._memos[appset.name] = _Memo(token, result.inputs, result)
@@ -375,6 +381,8 @@ def _token(appset: ApplicationSet, inputs: Inputs, world: World) -> object:
         else (),
         tuple(trees),
         repr(unread),
+        {request: world.answers.get(request) for request in inputs.answers},
+        world.resources if inputs.resources else (),
     )
 
 

@@ -51,6 +51,10 @@ class Queues:
         """Ask for an evaluation."""
         self.fleet.add(FLEET_KEY)
 
+    def answered(self) -> None:
+        """A forge or plugin says something else; what many say at once makes one evaluation."""
+        self.fleet.add_after(FLEET_KEY, 0.5)
+
     def moved(self, _repo_url: str) -> None:
         """A repository has news; several that move together make one evaluation."""
         self.fleet.add_after(FLEET_KEY, 0.005)

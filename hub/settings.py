@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from fleet.fetch.scm.settings import Plugin, Scm
 from fleet.git.settings import GitLimits
 
 
@@ -175,6 +176,9 @@ class HubSettings:
     access: tuple[Access, ...] = ()
     git: Git = field(default_factory=Git)
     charts: Charts = field(default_factory=Charts)
+    scm: Scm = field(default_factory=Scm)
+    plugins: tuple[Plugin, ...] = ()
+    """Servers that the generator ``plugin`` asks."""
     render: Render = field(default_factory=Render)
     identity: Identity = field(default_factory=Identity)
     webhook: Webhook = field(default_factory=Webhook)

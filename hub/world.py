@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fleet.argo.assembly import assemble
 from fleet.argo.reading import Problem
 from fleet.errors import BadInput, FleetError
+from fleet.model.answers import NOT_CONFIGURED, AnswerRequest, Rows, describe
 from fleet.model.cluster import Cluster
 from fleet.model.world import BlobRequest, SourceRequest, Tree, TreeRequest, Unavailable, World
 from fleet.runtime.clock import Clock
+from hub.answers import Answers
 from hub.fleetrepo import FleetRepo, Mirrors
 
 
@@ -29,6 +31,8 @@ class Worlds:
     mirrors: Mirrors
     repos: tuple[FleetRepo, ...]
     clock: Clock
+    answers: Answers | None = None
+    """Who asks forges and plugins; without one nobody does, and the sets that need it fail."""
     _since: dict[SourceRequest, datetime] = field(default_factory=dict)
     _blobs: dict[BlobRequest, bytes] = field(default_factory=dict)
 
@@ -53,6 +57,11 @@ class Worlds:
     async def answer(self, world: World, requests: Iterable[SourceRequest]) -> World:
         """Add the answers to requests that the world does not hold yet."""
         wanted = [request for request in requests if request not in world.trees]
+        asked = [
+            request
+            for request in wanted
+            if not isinstance(request, TreeRequest | BlobRequest) and request not in world.answers
+        ]
         trees = [request for request in wanted if isinstance(request, TreeRequest)]
         blobs = [
             request
@@ -61,16 +70,37 @@ class Worlds:
         ]
         found_trees = await asyncio.gather(*(self._tree(request) for request in trees))
         found_blobs = await self._read_blobs(blobs)
+        answers = await self._ask(asked)
         return replace(
             world,
             trees={**world.trees, **dict(zip(trees, found_trees, strict=True))},
             blobs={**world.blobs, **found_blobs},
+            answers={**world.answers, **answers},
         )
 
     def forget_unused(self, used: Iterable[SourceRequest]) -> None:
-        """Keep only the files that the last evaluation looked at."""
+        """Keep only the files and answers that the last evaluation looked at."""
+        used = set(used)
         wanted = {request for request in used if isinstance(request, BlobRequest)}
+        if self.answers is not None:
+            self.answers.keep(
+                request for request in used if not isinstance(request, TreeRequest | BlobRequest)
+            )
         self._blobs = {request: data for request, data in self._blobs.items() if request in wanted}
+
+    async def _ask(
+        self, requests: list[AnswerRequest]
+    ) -> Mapping[AnswerRequest, Rows | Unavailable]:
+        if self.answers is not None:
+            return await self.answers.look(requests)
+        return {
+            request: Unavailable(
+                since=self._since.setdefault(request, self.clock.now()),
+                reason=NOT_CONFIGURED,
+                message=f"{describe(request)}: nobody here asks other servers",
+            )
+            for request in requests
+        }
 
     async def _tree(self, request: TreeRequest) -> Tree | Unavailable:
         try:
