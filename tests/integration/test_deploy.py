@@ -246,6 +246,19 @@ def test_the_agents_settings_fit_its_pod(tools: Tools, tmp_path: Path) -> None:
     assert workload["template"]["spec"]["terminationGracePeriodSeconds"] > grace
 
 
+def test_the_namespaced_agent_looks_only_where_it_has_rights(tools: Tools, tmp_path: Path) -> None:
+    objects = render(tools, "agent/overlays/namespaced")
+    settings = load_settings(
+        _written(tmp_path, objects, "fleet-agent", "agent.yaml"), AgentSettings
+    )
+    bound = {
+        each["metadata"]["namespace"]
+        for each in objects
+        if each["kind"] == "RoleBinding" and each["roleRef"]["kind"] == "ClusterRole"
+    }
+    assert set(settings.cluster.namespaces) == bound == {"apps"}
+
+
 def _written(folder: Path, objects: list[JsonObject], config_map: str, key: str) -> Path:
     path = folder / key
     path.write_text(named(objects, "ConfigMap", config_map)["data"][key])
