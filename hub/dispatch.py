@@ -4,7 +4,8 @@ One key per cluster, level-based: decide every target (`fleet.rollout`), write i
 from the assignment that stands, commit a new generation and wake the cluster's parked polls. Nothing is handed
 out before it is durable. A cluster that left git is frozen as it is and marked detached.
 
-An artifact or section is readable by a cluster only if one of that cluster's recent assignments names it.
+An artifact or section is readable by a cluster only if one of that cluster's recent assignments names it, or an
+earlier one named it and the cluster still has it applied.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     targets: dict[str, _TargetRecord]
     readable: tuple[tuple[str, ...], ...] = ()
     """Digests named by this assignment and by the ones before it, newest first."""
+    applied: tuple[str, ...] = ()
+    """Digests named by still earlier ones that the cluster reports as applied."""
     detached: bool = False
 
 
@@ -81,14 +84,16 @@ class _Line:
     head: CurrentHead | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     readable: frozenset[str] = frozenset()
-    """Digests named by the recent assignments."""
+    """Digests named by the recent assignments, or by earlier ones and still applied."""
     artifacts: frozenset[str] = frozenset()
     """Those of them that the assignment that stands names as artifacts."""
 
     def stand(self, record: _Record) -> None:
         self.record = record
         self.head = CurrentHead(record.signed, head_digest(record.signed))
-        self.readable = frozenset(digest for group in record.readable for digest in group)
+        self.readable = frozenset(
+            digest for group in (*record.readable, record.applied) for digest in group
+        )
         self.artifacts = frozenset(item.artifact for item in record.targets.values())
 
 
@@ -176,20 +181,22 @@ class Dispatcher:
         return self._sections.get(digest) or await self.store.get(Kind.SECTIONS, digest)
 
     async def artifact(self, cluster: ClusterName, digest: Digest) -> bytes | None:
-        """Return an artifact that a recent assignment names or that the cluster reports as applied."""
+        """Return an artifact that a recent assignment named, or an earlier one if it is still applied."""
         line = self._lines.get(cluster)
-        if line is None:
-            return None
-        if digest not in line.readable and not self._is_applied(cluster, digest):
+        if line is None or digest not in line.readable:
             return None
         try:
             return await self.artifacts.get(digest)
         except NotReady:
             return None
 
-    def _is_applied(self, cluster: ClusterName, digest: Digest) -> bool:
+    def _still_applied(self, cluster: ClusterName, record: _Record | None) -> tuple[str, ...]:
+        """What was assigned once and is reported as applied: a report alone opens nothing."""
+        if record is None:
+            return ()
+        assigned = {*record.applied, *(digest for group in record.readable for digest in group)}
         statuses = self.state.statuses.get(cluster, {}).values()
-        return any(status.applied == digest for status in statuses)
+        return tuple(sorted(assigned & {status.applied for status in statuses}))
 
     # drafting
 
@@ -385,6 +392,7 @@ class Dispatcher:
             signed=sign_head(head, self.keys()),
             targets=targets,
             readable=(named, *earlier)[: 1 + KEPT_GENERATIONS],
+            applied=self._still_applied(cluster, record),
             detached=head.detached,
         )
         known = {item.section for item in record.targets.values()} if record else set()

@@ -23,6 +23,7 @@ import pytest
 
 from fleet.codec.canonical import digest_bytes
 from fleet.model.assignment import Head
+from fleet.model.report import ClusterFacts, Report, TargetStatus
 from fleet.testing.controlplane import ControlPlane
 from fleet.testing.controlplane.ports import PortLease
 from fleet.testing.controlplane.processes import Watchdog
@@ -109,7 +110,17 @@ def test_content_of_another_cluster_is_answered_like_what_does_not_exist(fleet: 
         assert status == 200
         found = {frame.digest: frame.data for frame in read_frames(body)}
         assert {digest for digest, data in found.items() if data is not None} == own
-        assert b"north" not in body.replace(unknown.encode(), b"")
+        assert b"canary of north" not in body
+        # Nor is it had by claiming to have it.
+        claim = _holding(kept["north"], "canary of north").pop()
+        status = TargetStatus(target="own-south", applied=claim, assigned=claim)
+        uid = _identity(fleet, "south")["cluster_uid"]
+        report = Report(
+            sequence=10**6, epoch=1, generation=1, facts=ClusterFacts(uid=uid), changed=(status,),
+            complete=True,
+        )  # fmt: skip
+        assert _ask(fleet, context, "POST", routes.REPORT, codec.encode(report))[0] == 200
+        assert _ask(fleet, context, "GET", f"{routes.ARTIFACTS}/{claim}")[0] == 404
     nobody = _trusting(fleet, "south")
     answers = {_ask(fleet, nobody, "GET", f"{routes.ARTIFACTS}/{each}") for each in (*own, unknown)}
     assert {status for status, _ in answers} == {401}

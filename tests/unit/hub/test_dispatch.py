@@ -352,3 +352,20 @@ async def test_a_cluster_that_comes_again_goes_on_counting(bench: Bench) -> None
     bench.rendered(web="d3")
     await bench.dispatch(ONE)
     assert bench.head(ONE).generation == 4
+
+
+async def test_what_is_still_applied_stays_readable_and_a_report_alone_opens_nothing(
+    bench: Bench,
+) -> None:
+    mine, other = await bench.artifacts.put(b"mine"), await bench.artifacts.put(b"other")
+    bench.want(target("one/web"), target("two/db"))
+    bench.rendered(web=mine, db=other)
+    await bench.dispatch()
+    for applied in (mine, other):
+        bench.state.statuses[ONE] = {"web": good("web", applied)}
+        for digest in "abcd":
+            bench.rendered(web=digest)
+            await bench.dispatch(ONE)
+        assert await bench.dispatcher.artifact(ONE, mine) == (b"mine" if applied == mine else None)
+        assert await bench.dispatcher.artifact(ONE, other) is None
+    assert await bench.dispatcher.artifact(TWO, other) == b"other"
