@@ -105,12 +105,13 @@ def _check_order(head: Head, digest: Digest, last: Position | None) -> None:
     if (head.epoch, head.generation) < (epoch, generation):
         raise Denied(
             f"assignment {head.epoch}.{head.generation} is older than the accepted "
-            f"{epoch}.{generation}: a replay, or a hub restored from an old backup"
+            f"{epoch}.{generation}: a replay, or a hub restored from an old backup",
+            hint="after a restore: fleet hub restored --config hub.yaml",
         )
     if (head.epoch, head.generation) == (epoch, generation) and digest != seen:
         raise Corrupt(
             f"two different assignments {epoch}.{generation}: accepted {seen}, now {digest}",
-            hint="two hubs with one identity may be running",
+            hint="two hubs with one identity may be running, or one was restored: fleet hub restored",
         )
 
 
