@@ -16,8 +16,10 @@ from fleet.cli import (
     daemons,
     demo,
     diff,
+    embedded,
     generate,
     health,
+    promote,
     reading,
     render,
     validate,
@@ -41,6 +43,7 @@ app.add_typer(appsets.app, name="appset")
 app.add_typer(clusters.app, name="cluster")
 app.add_typer(daemons.hub, name="hub")
 app.add_typer(daemons.agent, name="agent")
+app.add_typer(embedded.app, name="embedded")
 app.command("approve")(reading.approve)
 app.command("explain")(reading.explain)
 app.command("graph")(reading.graph)
@@ -50,6 +53,7 @@ appsets.app.command("generate")(generate.generate)
 app.command("render")(render.render)
 app.command("validate")(validate.validate)
 app.command("diff")(diff.diff)
+app.command("promote")(promote.promote)
 app.command("health")(health.health)
 app.command("demo")(demo.demo)
 

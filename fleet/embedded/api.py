@@ -163,6 +163,7 @@ class Api:
         self, kind: Kind, live: JsonObject | None, after: JsonObject, *, dry_run: bool = False
     ) -> JsonObject:
         """Write what has been decided: count the generation, end what waited for its last finalizer."""
+        after = builtin.allocate(kind, after, live)
         if live is not None and _is_same(live, after):
             return live
         if live is not None and kind.counts_generation and _spec(live) != _spec(after):

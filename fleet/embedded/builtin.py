@@ -32,11 +32,13 @@ def blank(kind: Kind) -> JsonObject:
 
 
 def _blank(node: Node) -> JsonObject:
-    return {
+    structures = {
         name: _blank(node.fields[name])
         for name, default in node.defaults.items()
         if default == {} and node.fields[name].type == "object"
     }
+    lists: JsonObject = {name: [] for name in node.required if node.fields[name].type == "array"}
+    return {**structures, **lists}
 
 
 def relevant(kind: Kind, causes: list[Cause]) -> list[Cause]:
@@ -60,6 +62,17 @@ def prepare(kind: Kind, obj: JsonObject, live: JsonObject | None) -> JsonObject:
     return defaults.filled(kind, obj, live)
 
 
+def allocate(kind: Kind, obj: JsonObject, live: JsonObject | None) -> JsonObject:
+    """Give a new object what no writer owns: addresses, ports, the finalizer of a namespace."""
+    if (kind.group, kind.kind) == ("", "Namespace") and live is None:
+        return {**obj, "spec": {"finalizers": ["kubernetes"], **(obj.get("spec") or {})}}
+    if (kind.group, kind.kind) == ("batch", "Job") and live is None:
+        return _job(obj)
+    if (kind.group, kind.kind) == ("", "Service"):
+        return {**obj, "spec": defaults.allocated(obj["spec"], (live or {}).get("spec"))}
+    return obj
+
+
 _FIRST_STATUS: dict[str, JsonObject] = {
     "Namespace": {"phase": "Active"},
     "PersistentVolumeClaim": {"phase": "Pending"},
@@ -73,10 +86,7 @@ _FIRST_STATUS: dict[str, JsonObject] = {
 def _namespace(obj: JsonObject) -> JsonObject:
     metadata = obj["metadata"]
     labels = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata["name"]}
-    found = {**obj, "metadata": {**metadata, "labels": labels}}
-    if not metadata.get("deletionTimestamp"):
-        found["spec"] = {"finalizers": ["kubernetes"], **(obj.get("spec") or {})}
-    return found
+    return {**obj, "metadata": {**metadata, "labels": labels}}
 
 
 def _secret(obj: JsonObject) -> JsonObject:
@@ -113,10 +123,44 @@ def _role_binding(obj: JsonObject) -> JsonObject:
     return {**found, "subjects": subjects} if subjects else found
 
 
+def _daemon_set(obj: JsonObject) -> JsonObject:
+    metadata = obj["metadata"]
+    mark = {"deprecated.daemonset.template.generation": str(metadata.get("generation", 1))}
+    annotations = {**mark, **(metadata.get("annotations") or {})}
+    return {**obj, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _job(obj: JsonObject) -> JsonObject:
+    """Selector and labels by the Job's UID, unless it brings its own."""
+    spec, metadata = obj.get("spec") or {}, obj["metadata"]
+    if spec.get("manualSelector") or not metadata.get("uid"):
+        return obj
+    uid, name = metadata["uid"], metadata["name"]
+    marks = {
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
+    template = spec.get("template") or {}
+    head = template.get("metadata") or {}
+    labels = {**(head.get("labels") or {}), **marks}
+    selector = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    template = {**template, "metadata": {**head, "labels": labels}}
+    # a Job without labels takes those of its template
+    own = metadata.get("labels") or labels
+    return {
+        **obj,
+        "metadata": {**metadata, "labels": own},
+        "spec": {"selector": selector, **spec, "template": template},
+    }
+
+
 _SPECIAL: dict[tuple[str, str], Callable[[JsonObject], JsonObject]] = {
     ("", "Namespace"): _namespace,
     ("", "Secret"): _secret,
     ("", "ConfigMap"): _config_map,
+    ("apps", "DaemonSet"): _daemon_set,
     ("rbac.authorization.k8s.io", "RoleBinding"): _role_binding,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _role_binding,
 }

@@ -24,6 +24,8 @@ class Definitions:
         self._metadata = metadata
         self._clock = clock
         self._served: dict[str, list[Kind]] = {}
+        for definition in store.collection(CRDS).objects.values():
+            self._serve(definition["metadata"]["name"], definition)
         store.listeners.append(self._note)
 
     def _note(self, change: Change) -> None:

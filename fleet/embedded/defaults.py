@@ -46,6 +46,10 @@ def _pod(spec: JsonObject, _: JsonObject | None = None) -> JsonObject:
     return found
 
 
+def _bare_pod(spec: JsonObject, _: JsonObject | None = None) -> JsonObject:
+    return _with(_pod(spec), enableServiceLinks=True)
+
+
 def _container(item: JsonObject) -> JsonObject:
     image = str(item.get("image") or "")
     tag = image.rpartition("/")[2].partition(":")[2]
@@ -170,8 +174,9 @@ def _job(spec: JsonObject, live: JsonObject | None) -> JsonObject:
 
 
 def _cron_job(spec: JsonObject, _: JsonObject | None) -> JsonObject:
+    job = spec.get("jobTemplate") or {}
     return _with(
-        spec,
+        {**spec, "jobTemplate": {**job, "spec": _template(job.get("spec") or {})}},
         concurrencyPolicy="Allow",
         suspend=False,
         successfulJobsHistoryLimit=3,
@@ -182,34 +187,39 @@ def _cron_job(spec: JsonObject, _: JsonObject | None) -> JsonObject:
 # -- services, claims -------------------------------------------------------------------------
 
 
-def _service(spec: JsonObject, live: JsonObject | None) -> JsonObject:
+def _service(spec: JsonObject, _: JsonObject | None) -> JsonObject:
     found = _with(spec, type="ClusterIP", sessionAffinity="None")
     if found["type"] == "ExternalName":
         return found
+    found.setdefault("internalTrafficPolicy", "Cluster")
+    if found["type"] in ("LoadBalancer", "NodePort"):
+        found.setdefault("externalTrafficPolicy", "Cluster")
+    if found["type"] == "LoadBalancer":
+        found.setdefault("allocateLoadBalancerNodePorts", True)
+    if found.get("ports"):
+        found["ports"] = [
+            _with(port, protocol="TCP", targetPort=port.get("port")) for port in found["ports"]
+        ]
+    return found
+
+
+def allocated(spec: JsonObject, live: JsonObject | None) -> JsonObject:
+    """A Service with its addresses and node ports; what it had stays."""
+    if spec.get("type") == "ExternalName":
+        return spec
     found = _with(
-        found,
+        spec,
         clusterIP=(live or {}).get("clusterIP") or _address(spec),
-        internalTrafficPolicy="Cluster",
         ipFamilies=["IPv4"],
         ipFamilyPolicy="SingleStack",
     )
     found["clusterIPs"] = [found["clusterIP"]]
-    outward = found["type"] in ("LoadBalancer", "NodePort")
-    if outward:
-        found.setdefault("externalTrafficPolicy", "Cluster")
-    if found["type"] == "LoadBalancer":
-        found.setdefault("allocateLoadBalancerNodePorts", True)
-    known = {port.get("port"): port.get("nodePort") for port in (live or {}).get("ports") or ()}
-    if found.get("ports"):
-        found["ports"] = [_port(port, known, outward=outward) for port in found["ports"]]
-    return found
-
-
-def _port(port: JsonObject, known: dict[JsonValue, JsonValue], *, outward: bool) -> JsonObject:
-    found = _with(port, protocol="TCP", targetPort=port.get("port"))
-    if outward and not found.get("nodePort"):
-        number = known.get(port.get("port")) or 30000 + _number(port) % 2768
-        found["nodePort"] = number
+    if found["type"] in ("LoadBalancer", "NodePort"):
+        known = {port.get("port"): port.get("nodePort") for port in (live or {}).get("ports") or ()}
+        found["ports"] = [
+            _with(port, nodePort=known.get(port["port"]) or 30000 + _number(port) % 2768)
+            for port in found.get("ports") or ()
+        ]
     return found
 
 
@@ -230,14 +240,27 @@ def _claim(spec: JsonObject, live: JsonObject | None) -> JsonObject:
     return found
 
 
+def _autoscaler(spec: JsonObject, _: JsonObject | None) -> JsonObject:
+    target = {"type": "Utilization", "averageUtilization": 80}
+    metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    return _with(spec, minReplicas=1, metrics=[metric])
+
+
+def _network_policy(spec: JsonObject, _: JsonObject | None) -> JsonObject:
+    types = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    return _with(spec, policyTypes=types)
+
+
 _FILLERS: dict[tuple[str, str], _Filler] = {
-    ("", "Pod"): _pod,
+    ("", "Pod"): _bare_pod,
     ("", "Service"): _service,
     ("", "PersistentVolumeClaim"): _claim,
     ("apps", "Deployment"): _deployment,
     ("apps", "DaemonSet"): _daemon_set,
     ("apps", "StatefulSet"): _stateful_set,
     ("apps", "ReplicaSet"): _replica_set,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("networking.k8s.io", "NetworkPolicy"): _network_policy,
     ("batch", "Job"): _job,
     ("batch", "CronJob"): _cron_job,
 }

@@ -59,9 +59,11 @@ class Kind:
         """Whether the server counts changes of the specification."""
         if self.is_custom:
             return True
-        return self.has_status and (self.group, self.kind) not in _UNCOUNTED
+        named = (self.group, self.kind)
+        return (self.has_status and named not in _UNCOUNTED) or named in _COUNTED
 
 
+_COUNTED = {("networking.k8s.io", "NetworkPolicy")}
 _UNCOUNTED = {
     ("", "Namespace"), ("", "Node"), ("", "Service"), ("", "PersistentVolume"), ("", "PersistentVolumeClaim"),
     ("", "ResourceQuota"), ("autoscaling", "HorizontalPodAutoscaler"), ("certificates.k8s.io", "CertificateSigningRequest"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from pathlib import Path
 
@@ -11,18 +10,15 @@ import msgspec
 from fleet.codec.jsontypes import JsonObject
 
 
-def kubeconfig(*, name: str, server: str, token: str, ca_pem: bytes = b"") -> JsonObject:
+def kubeconfig(name: str, cluster: JsonObject, user: JsonObject) -> JsonObject:
     """A kubeconfig with everything in it, so that it works from any folder."""
-    cluster: JsonObject = {"server": server}
-    if ca_pem:
-        cluster["certificate-authority-data"] = base64.b64encode(ca_pem).decode()
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": name,
         "clusters": [{"name": name, "cluster": cluster}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        "users": [{"name": name, "user": {"token": token}}],
+        "users": [{"name": name, "user": user}],
     }
 
 

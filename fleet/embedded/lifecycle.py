@@ -40,6 +40,8 @@ class Lifecycle:
         self._dependents: dict[str, set[tuple[StoreKey, Slot]]] = {}
         self._pending: deque[tuple[StoreKey, Slot]] = deque()
         self._settling = False
+        for key, obj in store.all():
+            self._index((key, slot_of(obj)), obj)
         store.listeners.append(self._note)
 
     # -- asked from outside -------------------------------------------------------------------
@@ -122,12 +124,15 @@ class Lifecycle:
             if metadata.get("namespace"):
                 self._pending.append((_NAMESPACES, ("", metadata["namespace"])))
             return
-        self._uids[metadata["uid"]] = place
-        owners = metadata.get("ownerReferences") or ()
-        for owner in owners:
-            self._dependents.setdefault(owner.get("uid") or "", set()).add(place)
-        if owners:
+        self._index(place, change.after)
+        if metadata.get("ownerReferences"):
             self._pending.append(place)
+
+    def _index(self, place: tuple[StoreKey, Slot], obj: JsonObject) -> None:
+        metadata = obj["metadata"]
+        self._uids[metadata["uid"]] = place
+        for owner in metadata.get("ownerReferences") or ():
+            self._dependents.setdefault(owner.get("uid") or "", set()).add(place)
 
     def _look_at(self, kind: Kind, obj: JsonObject) -> None:
         metadata = obj["metadata"]

@@ -9,7 +9,7 @@ from aiohttp import web
 from fleet.codec import canonical, yamldoc
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.embedded import errors, protobuf
-from fleet.embedded.api import Write
+from fleet.embedded.conform import Write
 from fleet.embedded.forms import Form, form_of
 from fleet.embedded.kinds import Kind
 from fleet.embedded.lists import Query

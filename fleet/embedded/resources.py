@@ -7,7 +7,8 @@ from aiohttp import web
 from fleet.codec.jsontypes import JsonObject
 from fleet.embedded import errors, forms, patches, scale
 from fleet.embedded.answers import json_answer, success
-from fleet.embedded.api import Api, Write
+from fleet.embedded.api import Api
+from fleet.embedded.conform import Write
 from fleet.embedded.kinds import Kind
 from fleet.embedded.lists import Lists
 from fleet.embedded.requests import Call, as_object

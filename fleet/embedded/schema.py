@@ -35,7 +35,8 @@ class Node:
     required: tuple[str, ...] = ()
     defaults: dict[str, JsonValue] = field(default_factory=dict)
     """What absent fields get, by name."""
-    item_default: JsonValue = None
+    omits: frozenset[str] = frozenset()
+    """Fields that Go leaves out where they are zero."""
     rules: JsonObject = field(default_factory=dict)
     """Value checks: enum, pattern, bounds, lengths, format."""
     patch_strategy: str = ""
@@ -95,6 +96,7 @@ class Compiler:
         node.patch_strategy = str(schema.get("x-kubernetes-patch-strategy") or "")
         node.patch_key = str(schema.get("x-kubernetes-patch-merge-key") or "")
         node.required = tuple(schema.get("required") or ())
+        node.omits = frozenset(schema.get("x-omit-zero") or ())
         node.rules = {key: schema[key] for key in _RULES if key in schema}
         for name, inner in (schema.get("properties") or {}).items():
             node.fields[name] = self.node(inner)

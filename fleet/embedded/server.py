@@ -12,7 +12,6 @@ Everything runs on the event loop it was started on; requests are carried out on
 from __future__ import annotations
 
 import asyncio
-import hmac
 import secrets
 import uuid
 from dataclasses import dataclass, field
@@ -24,10 +23,12 @@ from aiohttp import web
 from fleet.codec.jsontypes import JsonObject
 from fleet.embedded import discovery, errors, openapi
 from fleet.embedded.answers import json_answer, refused
-from fleet.embedded.api import Api, Write, now
+from fleet.embedded.api import Api, now
+from fleet.embedded.conform import Write
 from fleet.embedded.crds import Definitions
 from fleet.embedded.errors import Refusal
 from fleet.embedded.faults import Fault, FaultKind, Faults, refusal
+from fleet.embedded.inhabitants import Inhabitants
 from fleet.embedded.kinds import Kinds
 from fleet.embedded.kubeconfig import kubeconfig, write_kubeconfig
 from fleet.embedded.lists import Lists
@@ -36,6 +37,7 @@ from fleet.embedded.resources import Resources
 from fleet.embedded.store import Store
 from fleet.embedded.tables import tables
 from fleet.embedded.targets import Target, target_of
+from fleet.embedded.trust import Trust
 from fleet.embedded.watches import Watches
 from fleet.embedded.workloads import Workloads
 
@@ -55,6 +57,8 @@ class Options:
     port: int = 0
     """0 = one that is free."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    tls: bool = True
+    """Without TLS kubectl sends no credentials and is refused; other clients may."""
     ready_delay: float | None = 0.0
     """How long workloads take to turn Ready; None = they never do."""
     kept_events: int = 5000
@@ -81,7 +85,13 @@ class EmbeddedServer:
         self._version = recorded.version
         self._documents: dict[str, tuple[int, bytes]] = {}
         self._runner: web.ServerRunner | None = None
-        self._authorization = f"Bearer {self.options.token}"
+        self._trust = Trust(
+            name=self.options.name,
+            hosts=(self.options.host, "localhost"),
+            token=self.options.token,
+            tls=self.options.tls,
+        )
+        Inhabitants(self.api, self._trust.ca_pem)
         for name in _NAMESPACES:
             self._make_namespace(name)
 
@@ -92,7 +102,13 @@ class EmbeddedServer:
         server = web.Server(self._handle, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_GRACE)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.options.host, self.port, backlog=512)
+        site = web.TCPSite(
+            self._runner,
+            self.options.host,
+            self.port,
+            ssl_context=self._trust.context,
+            backlog=512,
+        )
         await site.start()
         addresses = self._runner.addresses
         self.port = int(addresses[0][1])
@@ -116,7 +132,8 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """The address."""
-        return f"http://{self.options.host}:{self.port}"
+        scheme = "https" if self.options.tls else "http"
+        return f"{scheme}://{self.options.host}:{self.port}"
 
     @property
     def uid(self) -> str:
@@ -124,9 +141,10 @@ class EmbeddedServer:
         home = self.store.get(("", "namespaces"), ("", "kube-system"))
         return str(home["metadata"]["uid"]) if home else ""
 
-    def kubeconfig(self) -> JsonObject:
-        """A kubeconfig of an administrator."""
-        return kubeconfig(name=self.options.name, server=self.url, token=self.options.token)
+    def kubeconfig(self, *, certificate: bool = False) -> JsonObject:
+        """A kubeconfig of an administrator, with a token or with a client certificate."""
+        user = self._trust.certificate_user() if certificate else self._trust.token_user()
+        return kubeconfig(self.options.name, self._trust.cluster(self.url), user)
 
     def write_kubeconfig(self, path: Path) -> Path:
         """Write the kubeconfig, readable by its owner only."""
@@ -146,7 +164,7 @@ class EmbeddedServer:
         assert kind is not None
         if self.api.find(kind, "", name) is None:
             body = {"metadata": {"name": name}}
-            self.api.create(kind, "", body, Write(manager="embedded"))
+            self.api.create(kind, "", body, Write(manager="kube-apiserver"))
 
     # -- requests -----------------------------------------------------------------------------
 
@@ -165,17 +183,14 @@ class EmbeddedServer:
         path = request.path
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
-        if not hmac.compare_digest(
-            request.headers.get("Authorization", "").encode(), self._authorization.encode()
-        ):
-            raise Refusal(401, "Unauthorized", "Unauthorized")
+        user = self._trust.user_of(request)
         target = target_of(path)
         if target is None:
             return await self._answer_other(request, path.rstrip("/") or "/")
-        return await self._answer_resource(request, target)
+        return await self._answer_resource(request, target, user)
 
     async def _answer_resource(
-        self, request: web.BaseRequest, target: Target
+        self, request: web.BaseRequest, target: Target, user: str
     ) -> web.StreamResponse:
         kind = self.kinds.at(target.group, target.version, target.plural)
         if kind is None or (target.subresource and target.subresource not in kind.subresources):
@@ -188,7 +203,7 @@ class EmbeddedServer:
             raise errors.method_not_allowed()
         if verb == "create" and kind.namespaced and not target.namespace:
             raise errors.method_not_allowed()
-        call = Call(http=request, target=target, kind=kind, verb=verb)
+        call = Call(http=request, target=target, kind=kind, verb=verb, user=user)
         fault = self.faults.take(verb, target.plural, target.namespace, target.name)
         if fault is None:
             return await self._resources.serve(call)

@@ -78,7 +78,7 @@ class Shaper:
             if item is None and not inner.nullable and inner is not ANY:
                 continue
             shaped = self.shape(item, inner, here)
-            if self._is_void(shaped, inner, node, key):
+            if self.fills and self._is_void(shaped, inner, node, key):
                 continue
             result[key] = shaped
         if self.fills:
@@ -87,8 +87,11 @@ class Shaper:
 
     def _complete(self, result: JsonObject, node: Node, path: str) -> None:
         for key, default in node.defaults.items():
-            if key not in result and (self.is_custom or _is_real_default(default)):
-                result[key] = self.shape(default, node.fields[key], _joined(path, key))
+            if key in result:
+                continue
+            inner = node.fields[key]
+            if self.is_custom or _is_real_default(default, inner):
+                result[key] = self.shape(default, inner, _joined(path, key))
         for key in node.required:
             if result.get(key) is None:
                 self.causes.append(
@@ -124,15 +127,19 @@ class Shaper:
             seen.add(name)
 
     def _is_void(self, value: JsonValue, node: Node, parent: Node, key: str) -> bool:
-        """Whether Go's ``omitempty`` would leave it out: empty lists and maps that are not required."""
+        """Whether Go's ``omitempty`` would leave it out: zeros, and empty lists and maps that are not required."""
+        if key in parent.omits and not value:
+            return True
         if self.is_custom or value not in ([], {}) or key in parent.required:
             return False
         return isinstance(value, list) or (not node.fields and node.values is not None)
 
 
-def _is_real_default(value: JsonValue) -> bool:
-    """The OpenAPI of built-in kinds names Go's zero values as defaults; those are none."""
-    return value not in ({}, "", 0, False, None)
+def _is_real_default(value: JsonValue, node: Node) -> bool:
+    """The OpenAPI of built-in kinds names Go's zero values as defaults; only structures appear by themselves."""
+    if value == {}:
+        return node.type == "object" and bool(node.fields)
+    return value not in ("", 0, False, None)
 
 
 def _is_of(value: JsonValue, wanted: tuple[type, ...]) -> bool:

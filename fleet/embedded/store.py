@@ -177,6 +177,10 @@ class Store:
         self._tell(collection, "DELETED", key, before, last)
         return last
 
+    def restore(self, key: StoreKey, obj: JsonObject) -> None:
+        """Put an object back as it was kept; it is no news."""
+        self.collection(key).put(slot_of(obj), obj)
+
     def compact(self) -> None:
         """Forget the past, as etcd's compaction does."""
         self._floor = self.version

@@ -11,7 +11,7 @@ from __future__ import annotations
 import lzma
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,6 +32,8 @@ _MESSAGE = re.compile(r"^message (\w+) \{(.*?)^\}", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(
     r"^  (optional|repeated|map<string, ([\w.]+)>) ?([\w.]*) (\w+) = (\d+);", re.MULTILINE
 )
+_STRUCT = re.compile(r"^type (\w+) struct \{(.*?)^\}", re.MULTILINE | re.DOTALL)
+_PLAIN = re.compile(r"^\t\w+\s+[A-Za-z][\w.]*\s+`json:\"(\w+),omitempty\"", re.MULTILINE)
 _SCALARS = {"string", "bytes", "bool", "int32", "int64", "double", "float", "uint32", "uint64"}
 
 
@@ -45,10 +47,12 @@ def main() -> None:
         version = str((plane.get("/version") or {})["gitVersion"])
         kinds = list(_kinds(plane))
         schemas = _schemas(plane)
-    messages = dict(_messages(schemas))
+    folders = [_folder(module) for module in _MODULES]
+    messages = dict(_messages(schemas, folders))
+    bare = _with_omitted(_bare(schemas), folders)
     _write(
         "kinds.json.xz",
-        {"version": version, "kinds": kinds, "schemas": _bare(schemas), "messages": messages},
+        {"version": version, "kinds": kinds, "schemas": bare, "messages": messages},
     )
     _write("openapi.json.xz", {"version": version, "schemas": schemas})
 
@@ -96,14 +100,39 @@ def _bare(value: JsonValue) -> JsonValue:
     return [_bare(item) for item in value] if isinstance(value, list) else value
 
 
-def _messages(schemas: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+def _folder(module: str) -> Path:
+    """Where a module of the pinned release is on this machine."""
+    place = _ROOT / "tests" / "controlplane"
+    return Path(go("list", "-m", "-f", "{{.Dir}}", module, folder=place).strip())
+
+
+def _with_omitted(schemas: JsonObject, folders: Iterable[Path]) -> JsonObject:
+    """Mark the fields that Go leaves out of JSON when they are zero: no pointers, and ``omitempty``."""
+    for folder in folders:
+        for file in sorted(folder.rglob("types*.go")):
+            path = ".".join(file.parent.relative_to(folder).parts)
+            module = folder.name.partition("@")[0].replace("-", "_")
+            for struct, body in _STRUCT.findall(file.read_text()):
+                name = f"io.k8s.{module}.{path}.{struct}"
+                schema = schemas.get(name) or schemas.get(name.replace("_", "-"))
+                if schema is not None:
+                    zero = sorted(set(_PLAIN.findall(body)) & set(_scalars(schema)))
+                    if zero:
+                        schema["x-omit-zero"] = zero
+    return schemas
+
+
+def _scalars(schema: JsonObject) -> Iterator[str]:
+    for name, field in (schema.get("properties") or {}).items():
+        if field.get("type") in ("string", "integer", "boolean", "number"):
+            yield name
+
+
+def _messages(schemas: JsonObject, folders: Iterable[Path]) -> Iterator[tuple[str, JsonObject]]:
     """Field tables by message name: number -> [name, type, cardinality]; ``inline`` fields have no name of their own in JSON."""
     texts: dict[str, tuple[str, str]] = {}
-    for module in _MODULES:
-        folder = go(
-            "list", "-m", "-f", "{{.Dir}}", module, folder=_ROOT / "tests" / "controlplane"
-        ).strip()
-        for file in sorted(Path(folder).rglob("generated.proto")):
+    for folder in folders:
+        for file in sorted(folder.rglob("generated.proto")):
             text = file.read_text()
             found = re.search(r"^package ([\w.]+);", text, re.MULTILINE)
             if found and not re.search(r"v\d+(alpha|beta)\d+$", found[1]):
