@@ -156,7 +156,7 @@ class LocalRepository:
             ["commit-tree", tree, "-p", parent, "-F", "-"], _user_environ(), stdin=message.encode()
         )
         if done.status != 0:
-            hint = "set git config user.name and user.email" if "tell me who" in done.errors else ""
+            hint = "set git config user.name and user.email" if "ident" in done.errors else ""
             raise BadInput(f"git makes no commit: {one_line(done.errors)}", hint=hint)
         return done.output.decode("ascii").strip()
 
