@@ -29,6 +29,7 @@ _LISTED = 1024 * 1024
 _PEOPLE = tuple(
     f"GIT_{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE")
 )
+_WRITING = {"safe.directory": "*", "core.hooksPath": "/dev/null", "core.fsmonitor": "false"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +63,8 @@ class LocalRepository:
         folder = folder.resolve()
         for parent in (folder, *folder.parents):
             if git_dir := _git_dir(parent):
-                inside = "" if git_dir == parent else folder.relative_to(parent).as_posix()
-                return cls(git_dir, inside.removeprefix("."))
+                inside = folder.relative_to(parent).as_posix()
+                return cls(git_dir, "" if git_dir == parent or inside == "." else inside)
         raise BadInput(f"{folder} is not in a git repository")
 
     def commit(self, revision: str) -> str:
@@ -149,7 +150,10 @@ class LocalRepository:
         with tempfile.TemporaryDirectory(prefix="fleet-index-") as folder:
             environ = {**_user_environ(), "GIT_INDEX_FILE": str(Path(folder) / "index")}
             self._checked(["read-tree", "--end-of-options", parent], environ)
-            lines = b"".join(self._index_line(path, item) for path, item in sorted(files.items()))
+            lines = b"".join(
+                self._index_line(path, item, nothing=b"0" * len(parent))
+                for path, item in sorted(files.items())
+            )
             self._checked(["update-index", "-z", "--index-info"], environ, stdin=lines)
             tree = self._checked(["write-tree"], environ).output.decode("ascii").strip()
         done = self._run(
@@ -178,10 +182,10 @@ class LocalRepository:
                 hint="choose another with --branch" if exists else "",
             )
 
-    def _index_line(self, path: str, item: Written | None) -> bytes:
+    def _index_line(self, path: str, item: Written | None, *, nothing: bytes) -> bytes:
         name = path.encode("utf-8", "surrogateescape")
         if item is None:
-            return b"0 " + b"0" * 40 + b"\t" + name + b"\0"
+            return b"0 " + nothing + b"\t" + name + b"\0"
         done = self._checked(
             ["hash-object", "-w", "-t", "blob", "--stdin"], _user_environ(), stdin=item.data
         )
@@ -252,19 +256,17 @@ def _git_dir(folder: Path) -> Path | None:
 
 
 def _user_environ() -> dict[str, str]:
-    """What writing needs: the user's own configuration says who they are; hooks are never run by plumbing."""
-    people = {name: os.environ[name] for name in _PEOPLE if name in os.environ}
-    config = {
-        name: os.environ[name]
-        for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-        if name in os.environ
+    """What writing needs: the user's own configuration says who they are. It starts no program: no hooks, no monitor."""
+    kept = (*_PEOPLE, "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+    numbered = {
+        key: text
+        for index, (name, value) in enumerate(_WRITING.items())
+        for key, text in ((f"GIT_CONFIG_KEY_{index}", name), (f"GIT_CONFIG_VALUE_{index}", value))
     }
     return {
-        **people,
-        **config,
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        **numbered,
+        "GIT_CONFIG_COUNT": str(len(_WRITING)),
         "GIT_TERMINAL_PROMPT": "0",
         "LC_ALL": "C",
     }
