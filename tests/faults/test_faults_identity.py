@@ -93,7 +93,9 @@ def test_all_certificates_expired_while_the_hub_was_away_and_everyone_returns(fl
     _sell(fleet, "back again", *CLUSTERS)
     for name, cursor in cursors.items():
         assert expires(fleet.planes[name]) > time.time() - 6
-        assert [w.name for w in writes_of_applications(cursor)] == ["shop"]
+        written = [w.request["data"]["text"] for w in writes_of_applications(cursor)]
+        # The healing may have come into the log only after it could be seen.
+        assert [text for text in written if text != "in order"] == ["back again"]
 
 
 def test_a_revoked_agent_does_not_return_by_itself(fleet: Fleet) -> None:
