@@ -6,18 +6,21 @@ outage the fleet recovers by itself.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
 from structlog.testing import capture_logs
 
-from fleet.errors import BadInput, FleetError, NotReady, Transient
+from fleet.errors import BadInput, Denied, FleetError, NotReady, Transient
+from fleet.model.answers import AnswerRequest, BranchesRequest, Rows
 from fleet.model.identity import ClusterName
 from fleet.testing.clock import FakeClock
 from fleet.testing.mirrors import MemoryMirrors
 from fleet.testing.store import MemoryStore
 from fleet.wire import api
 from hub.accepted import Accepted
+from hub.answers import Answers
 from hub.approvals import Approvals
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
@@ -60,6 +63,36 @@ def directories(*names: str) -> dict[str, str]:
 FOUR = directories("a0", "a1", "a2", "a3")
 
 
+SCM = "{scmProvider: {github: {organization: shop, allBranches: false}}}"
+
+
+@dataclass
+class Forge:
+    """A forge that lists what a test puts there, or fails as a test says."""
+
+    repositories: tuple[str, ...] = ("a0", "a1", "a2", "a3")
+    failing: FleetError | None = None
+
+    async def answer(self, request: AnswerRequest) -> Rows:
+        if self.failing is not None:
+            raise self.failing
+        if isinstance(request, BranchesRequest):
+            return ({"name": "main", "sha": "0" * 40},)
+        address = "git.example.com/shop"
+        return tuple(
+            {
+                "organization": "shop",
+                "repository": name,
+                "id": name,
+                "ssh": f"ssh://git@{address}/{name}.git",
+                "https": f"https://{address}/{name}.git",
+                "branch": "main",
+                "labels": (),
+            }
+            for name in self.repositories
+        )
+
+
 @dataclass
 class Fleet:
     """A hub's evaluation over repositories in memory."""
@@ -67,6 +100,7 @@ class Fleet:
     mirrors: MemoryMirrors = field(default_factory=MemoryMirrors)
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: FakeClock = field(default_factory=FakeClock)
+    forge: Forge = field(default_factory=Forge)
 
     def __post_init__(self) -> None:
         self.start()
@@ -76,7 +110,8 @@ class Fleet:
         self.records = Records(self.store)
         self.state.approvals = self.records.approvals
         repo = FleetRepo(FleetRepository(repo_url=CONFIG), self.mirrors, self.store)
-        self.worlds = Worlds(self.mirrors, (repo,), self.clock)
+        self.answers = Answers(forges=self.forge, clock=self.clock, changed=lambda: None)
+        self.worlds = Worlds(self.mirrors, (repo,), self.clock, self.answers)
         self.accepted = Accepted(self.store)
         self.evaluator = Evaluator(
             worlds=self.worlds,
@@ -99,6 +134,13 @@ class Fleet:
         await self.evaluator.reconcile("fleet")
         return sorted(str(id_) for id_ in self.state.desired.targets)
 
+    async def ask_again(self) -> list[str]:
+        """Evaluate with what the forge says now: it is asked in the background."""
+        self.answers.expire()
+        await self.evaluate()
+        await self.clock.settle()
+        return await self.evaluate()
+
     def config(self, *documents: str) -> None:
         files = {f"d{number}.yaml": text for number, text in enumerate(documents)}
         self.mirrors.commit(CONFIG, {"clusters.yaml": clusters(), **files})
@@ -111,10 +153,11 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet() -> Fleet:
+async def fleet() -> AsyncIterator[Fleet]:
     made = Fleet()
     made.mirrors.commit(APPS, FOUR)
-    return made
+    yield made
+    await made.answers.close()
 
 
 OUTAGES = [
@@ -183,6 +226,38 @@ async def test_18212_a_document_that_changes_during_the_outage(fleet: Fleet) -> 
     fleet.config(appset(GIT, name="'new-{{.path.basename}}'"))
     assert await fleet.evaluate() == before
     assert fleet.state.desired.sets["apps"].last_good
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(Transient("GET /orgs/shop/repos: timeout"), id="timeout"),
+        pytest.param(Transient("GET /orgs/shop/repos: 502"), id="bad-gateway"),
+        pytest.param(BadInput("GET /orgs/shop/repos: an answer that is no JSON"), id="html"),
+        pytest.param(Denied("GET /orgs/shop/repos: 401"), id="denied"),
+    ],
+)
+async def test_14318_a_forge_that_fails_lists_nothing(fleet: Fleet, failure: FleetError) -> None:
+    """The scmProvider generator counted timeouts and maintenance pages as "0 applications" and deleted all of them."""
+    fleet.config(appset(SCM, name="'{{.repository}}'"))
+    before = await fleet.evaluate()
+    assert before == ["p0/a0", "p0/a1", "p0/a2", "p0/a3"]
+    fleet.forge.failing = failure
+    assert await fleet.ask_again() == before
+    assert fleet.state.desired.sets["apps"].last_good
+    await fleet.restart()
+    assert await fleet.evaluate() == before, "a start during the outage knows the last good rows"
+    fleet.forge.failing = None
+    assert await fleet.ask_again() == before
+    assert not fleet.state.desired.sets["apps"].last_good
+
+
+async def test_14318_a_forge_that_lists_nothing_without_an_error_is_held(fleet: Fleet) -> None:
+    fleet.config(appset(SCM, name="'{{.repository}}'"))
+    before = await fleet.evaluate()
+    fleet.forge.repositories = ()
+    assert await fleet.ask_again() == before
+    assert fleet.hold("appset/apps").removed == ("a0", "a1", "a2", "a3")
 
 
 async def test_3473_sources_are_away_while_a_commit_arrives(fleet: Fleet) -> None:
