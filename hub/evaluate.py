@@ -21,6 +21,7 @@ from fleet.codec.canonical import digest_value
 from fleet.errors import BadInput, NotReady
 from fleet.generators import inforce
 from fleet.generators.evaluate import evaluate_set
+from fleet.generators.kept import Kept
 from fleet.generators.result import Failed, Generated, Inputs, Missing, SetError
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
@@ -86,6 +87,7 @@ class Evaluator:
     evaluated: Callable[[Set[str]], None]
     """Told that `State.desired` is new, with the repositories that generators look at."""
     _memos: dict[str, _Memo] = field(default_factory=dict)
+    _kept: dict[str, Kept] = field(default_factory=dict)
 
     async def reconcile(self, _key: str) -> Outcome:
         """Evaluate the fleet once."""
@@ -126,6 +128,7 @@ class Evaluator:
 
     async def _results(self, world: World) -> tuple[dict[str, Generated | Failed], World]:
         self._memos = {name: memo for name, memo in self._memos.items() if name in world.appsets}
+        self._kept = {name: kept for name, kept in self._kept.items() if name in world.appsets}
         results: dict[str, Generated | Failed] = {}
         pending = sorted(world.appsets)
         for _ in range(MAX_PASSES):
@@ -147,7 +150,8 @@ class Evaluator:
         if memo is not None and memo.token == _token(appset, memo.inputs, world):
             _SETS.labels("unchanged").inc()
             return memo.result
-        result = await asyncio.to_thread(_evaluate_alone, appset, world)
+        kept = self._kept.setdefault(appset.name, Kept())
+        result = await asyncio.to_thread(_evaluate_alone, appset, world, kept)
         if isinstance(result, Missing):
             return result
         _SETS.labels("failed" if isinstance(result, Failed) else "generated").inc()
@@ -319,10 +323,12 @@ class Evaluator:
         )
 
 
-def _evaluate_alone(appset: ApplicationSet, world: World) -> Generated | Missing | Failed:
+def _evaluate_alone(
+    appset: ApplicationSet, world: World, kept: Kept
+) -> Generated | Missing | Failed:
     """Evaluate one set; a bug that its input brings to light is that set's failure and stops no other."""
     try:
-        return evaluate_set(appset, world)
+        return evaluate_set(appset, world, kept)
     except Exception as error:  # isolation: see above
         log.error("evaluation of a set failed", appset=appset.name, exc_info=error)
         message = f"a bug in the evaluation, please report it: {type(error).__name__}"

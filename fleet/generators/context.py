@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.generators.engine import Engine
+from fleet.generators.kept import Kept
 from fleet.generators.params import GeneratorError, ParamSet
 from fleet.generators.result import Inputs
 from fleet.model.answers import AnswerRequest, Rows
@@ -65,6 +66,8 @@ class Context:
     generators: Mapping[str, Generate]
     """By name, in the order in which several generators of one entry are evaluated."""
     trail: Trail = field(default_factory=Trail)
+    kept: Kept = field(default_factory=Kept)
+    """What the evaluation before found out."""
     depth: int = 0
 
     def deeper(self) -> Context:

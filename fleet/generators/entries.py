@@ -47,6 +47,8 @@ def rows_of(
         except Pending:
             pending = True
             continue
+        if name not in _COMBINATIONS:
+            rows = context.kept.rows(name, rows)
         if selector is not None and selector.requirements:
             rows = [row for row in rows if selector.matches(flatten(row.values))]
         produced.append((name, rows))

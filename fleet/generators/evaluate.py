@@ -21,6 +21,7 @@ from fleet.errors import BadInput
 from fleet.generators.context import Context, Pending
 from fleet.generators.engine import Engine
 from fleet.generators.entries import rows_of
+from fleet.generators.kept import Kept
 from fleet.generators.params import ParamSet
 from fleet.generators.result import (
     PARAMS_ERROR,
@@ -49,10 +50,16 @@ class _Batch:
     rows: list[ParamSet]
 
 
-def evaluate_set(appset: ApplicationSet, world: World) -> Generated | Missing | Failed:
-    """Evaluate one set: its Applications, or what must be fetched first, or why nothing may change."""
+def evaluate_set(
+    appset: ApplicationSet, world: World, kept: Kept | None = None
+) -> Generated | Missing | Failed:
+    """Evaluate one set: its Applications, or what must be fetched first, or why nothing may change.
+
+    With the same ``kept`` in every evaluation of a set, only rows that changed cost anything; the result is equal.
+    """
+    kept = kept or Kept()
     try:
-        context = Context(appset, world, Engine.of(appset), GENERATORS)
+        context = Context(appset, world, Engine.of(appset), GENERATORS, kept=kept)
     except BadInput as error:
         return Failed(errors=(_error(RENDER_ERROR, error),))
     if appset.refusals:
@@ -62,6 +69,7 @@ def evaluate_set(appset: ApplicationSet, world: World) -> Generated | Missing | 
                 for refusal in appset.refusals
             )
         )
+    kept.begin(appset, world)
     batches, errors = _rows(context)
     trail = context.trail
     if not errors and trail.missing:
@@ -72,6 +80,7 @@ def evaluate_set(appset: ApplicationSet, world: World) -> Generated | Missing | 
     if errors:
         return Failed(errors=tuple(errors), inputs=trail.inputs)
     admitted, withheld = admit(applications, context)
+    kept.finish()
     return Generated(applications=admitted, errors=withheld, inputs=trail.inputs)
 
 
@@ -123,17 +132,18 @@ def _filled(batch: _Batch, context: Context) -> Iterator[Application | SetError]
     patch = _Patch(context) if appset.template_patch is not None else None
     remarks = _remarks(template, TEMPLATE, appset)
     builder = ApplicationBuilder(where=appset.where, appset=appset.name)
-    for row in batch.rows:
-        try:
-            document = filler.fill(row.values)
-            if patch is not None:
-                document = patch.apply(document, row.values)
-                remarks = _remarks(document, APPLICATION, appset)
-        except BadInput as error:
-            yield _error(RENDER_ERROR, error)
-            continue
+
+    def make(row: ParamSet) -> Application:
+        document, said = filler.fill(row.values), remarks
+        if patch is not None:
+            document = patch.apply(document, row.values)
+            said = _remarks(document, APPLICATION, appset)
         document["metadata"].setdefault("name", "")
-        yield builder.build(document, remarks, row=f"generators[{batch.position}].{row.origin}")
+        return builder.build(document, said, row=f"generators[{batch.position}].{row.origin}")
+
+    place = (batch.position, batch.generator)
+    for made in context.kept.applications(place, batch.rows, make):
+        yield made if isinstance(made, Application) else _error(RENDER_ERROR, made)
 
 
 class _Patch:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
 from fleet.generators.context import Context, Pending
@@ -29,10 +32,7 @@ def generate(config: JsonObject, context: Context) -> list[ParamSet]:
             pending = True
             continue
         try:
-            rows += [
-                ParamSet(combine(outer.values, row.values), f"{outer.origin} x {row.origin}")
-                for row in second
-            ]
+            rows += context.kept.combined(outer, second, partial(_pair, combine, outer))
         except GeneratorError as error:
             raise GeneratorError(
                 "failed to combine string maps with merging params for the matrix generator: "
@@ -42,6 +42,12 @@ def generate(config: JsonObject, context: Context) -> list[ParamSet]:
     if pending:
         raise Pending
     return rows
+
+
+def _pair(
+    combine: Callable[[JsonObject, JsonObject], JsonObject], outer: ParamSet, row: ParamSet
+) -> ParamSet:
+    return ParamSet(combine(outer.values, row.values), f"{outer.origin} x {row.origin}")
 
 
 def _first_rows(first: JsonObject, second: JsonObject, context: Context) -> list[ParamSet]:

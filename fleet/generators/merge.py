@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from fleet.codec.canonical import canonical_bytes
 from fleet.codec.jsontypes import JsonObject
@@ -29,10 +30,8 @@ def generate(config: JsonObject, context: Context) -> list[ParamSet]:
         for key, row in base.items():
             override = overrides.get(key)
             if override is not None:
-                base[key] = ParamSet(
-                    _merged(row.values, override.values, go=context.engine.go),
-                    f"{row.origin} + {override.origin}",
-                )
+                merge = partial(_overridden, row, go=context.engine.go)
+                (base[key],) = context.kept.combined(row, (override,), merge)
     return list(base.values())
 
 
@@ -53,6 +52,11 @@ def _all_rows(children: Sequence[JsonObject], context: Context) -> list[list[Par
     if pending:
         raise Pending
     return sets
+
+
+def _overridden(row: ParamSet, override: ParamSet, *, go: bool) -> ParamSet:
+    values = _merged(row.values, override.values, go=go)
+    return ParamSet(values, f"{row.origin} + {override.origin}")
 
 
 def _merged(base: JsonObject, later: JsonObject, *, go: bool) -> JsonObject:

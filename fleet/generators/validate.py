@@ -6,7 +6,7 @@ Source: conformance topic "validation", argo.md 1.5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from fleet.argo.names import metadata_problems
 from fleet.errors import BadInput
@@ -17,16 +17,19 @@ from fleet.targets import ClusterIndex, find_project
 
 
 def admit(
-    applications: Iterable[Application], context: Context
+    applications: Sequence[Application], context: Context
 ) -> tuple[tuple[Application, ...], tuple[SetError, ...]]:
     """Return the Applications that may be made, and the errors of the others, both sorted by name."""
     validator = _Validator(context)
+    judge, verdict = validator.judge, context.kept.verdict
+    if applications:
+        context.trail.clusters = context.trail.projects = True
     errors: dict[str, SetError] = {}
     admitted: dict[str, Application] = {}
     seen: set[str] = set()
     for application in applications:
         name = application.name
-        error = validator.duplicate(name) if name in seen else validator.judge(application)
+        error = validator.duplicate(name) if name in seen else verdict(application, judge)
         seen.add(name)
         if error is not None:
             errors[name] = error
@@ -43,7 +46,6 @@ class _Validator:
 
     def __init__(self, context: Context) -> None:
         self._set = context.appset.name
-        self._trail = context.trail
         self._world = context.world
         self._clusters = ClusterIndex.of(context.world)
         self._destinations: dict[tuple[str, str], str] = {}
@@ -80,13 +82,11 @@ class _Validator:
         return f"application destination spec is invalid: {wrong}" if wrong else ""
 
     def _has_project(self, name: str) -> bool:
-        self._trail.projects = True
         if name not in self._projects:
             self._projects[name] = find_project(self._world.projects, name) is not None
         return self._projects[name]
 
     def _destination_problem(self, destination: Destination) -> str:
-        self._trail.clusters = True
         key = (destination.name, destination.server)
         if key not in self._destinations:
             try:

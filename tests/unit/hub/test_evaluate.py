@@ -9,6 +9,7 @@ import pytest
 
 from fleet.errors import NotReady, Transient
 from fleet.generators.evaluate import evaluate_set
+from fleet.generators.kept import Kept
 from fleet.generators.result import Failed, Generated, Missing
 from fleet.model.appset import ApplicationSet
 from fleet.model.identity import ClusterName
@@ -286,10 +287,10 @@ async def test_a_bug_in_one_set_stops_no_other(
     before = await fleet.evaluate()
     real = evaluate_set
 
-    def broken(appset: ApplicationSet, world: World) -> Generated | Missing | Failed:
+    def broken(appset: ApplicationSet, world: World, kept: Kept) -> Generated | Missing | Failed:
         if appset.name == "poison":
             raise ZeroDivisionError
-        return real(appset, world)
+        return real(appset, world, kept)
 
     monkeypatch.setattr("hub.evaluate.evaluate_set", broken)
     fleet.mirrors.commit(APPS, directories(5))
