@@ -15,10 +15,10 @@ from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.embedded import apply, builtin, conform, errors, managed, patches
 from fleet.embedded.apply import Apply
 from fleet.embedded.conform import Write
-from fleet.embedded.errors import Cause
+from fleet.embedded.errors import Cause, Refusal
 from fleet.embedded.kinds import Kind, Kinds
 from fleet.embedded.lifecycle import Lifecycle
-from fleet.embedded.names import check_name
+from fleet.embedded.names import check_name, new_finalizers
 from fleet.embedded.schema import Node
 from fleet.embedded.store import Store
 
@@ -131,11 +131,11 @@ class Api:
         """Server-side apply; makes the object where there is none."""
         if not write.manager:
             raise errors.bad_request("fieldManager is required for apply patch")
-        body = self._identified(kind, namespace, body, name)
+        sent, body = body, self._identified(kind, namespace, body, name)
         if body["metadata"].get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
         live = self.find(kind, namespace, name)
-        body = conform.declared(kind, body, write, self._metadata)
+        body = conform.declared(kind, body, write, self._metadata, sent=sent)
         base = live if live is not None else self._unborn(kind, namespace, name, body, write)
         if live is not None:
             self._check_preconditions(kind, live, body)
@@ -205,6 +205,8 @@ class Api:
         if body.get("kind", kind.kind) != kind.kind or (
             body.get("apiVersion", kind.api_version) != kind.api_version
         ):
+            if not kind.is_custom and body.get("kind") != kind.kind:
+                raise _other_kind(body, kind)
             raise errors.bad_request(
                 f"the API version in the data ({body.get('apiVersion')}, Kind={body.get('kind')}) does not "
                 f"match the expected API version ({kind.api_version}, Kind={kind.kind})"
@@ -309,8 +311,20 @@ class Api:
     def _validate(self, kind: Kind, obj: JsonObject, live: JsonObject | None) -> None:
         causes = check_name(kind, obj["metadata"]["name"]) if live is None else []
         causes.extend(builtin.faults(kind, obj, live))
+        if live is not None:
+            causes.extend(new_finalizers(obj, live))
         if causes:
             raise errors.invalid(kind.group, kind.kind, obj["metadata"]["name"], causes)
+
+
+def _other_kind(body: JsonObject, kind: Kind) -> Refusal:
+    """The words of a failed conversion between Go's types."""
+    version = str(body.get("apiVersion")).rpartition("/")[2]
+    found, wanted = str(body.get("kind")), kind.kind
+    return errors.bad_request(
+        f'{found} in version "{version}" cannot be handled as a {wanted}: converting ({version}.{found}) to '
+        f"({kind.group.partition('.')[0] or 'core'}.{wanted}): unknown conversion"
+    )
 
 
 def _within(kind: Kind, write: Write) -> str:

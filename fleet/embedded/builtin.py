@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -54,7 +55,12 @@ def prepare(kind: Kind, obj: JsonObject, live: JsonObject | None) -> JsonObject:
     """Convert and complete an object before it is validated."""
     if kind.is_custom:
         return obj
-    if live is None and kind.has_status and "status" not in obj and "status" in kind.schema.fields:
+    if (
+        live is None
+        and kind.has_status
+        and not obj.get("status")
+        and "status" in kind.schema.fields
+    ):
         obj = {**obj, "status": dict(_FIRST_STATUS.get(kind.kind, {}))}
     special = _SPECIAL.get((kind.group, kind.kind))
     if special is not None:
@@ -174,6 +180,8 @@ def faults(kind: Kind, obj: JsonObject, live: JsonObject | None) -> list[Cause]:
     if kind.is_custom:
         return []
     found: list[Cause] = []
+    if kind.kind in ("ConfigMap", "Secret") and not kind.group:
+        found.extend(_bad_keys(obj))
     if kind.kind in ("ConfigMap", "Secret") and live is not None and live.get("immutable"):
         found.extend(_immutable_data(obj, live))
     if live is not None:
@@ -183,6 +191,26 @@ def faults(kind: Kind, obj: JsonObject, live: JsonObject | None) -> list[Cause]:
     if (kind.group, kind.kind) == ("", "Service"):
         found.extend(_service_ports(obj))
     return found
+
+
+_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+
+
+def _bad_keys(obj: JsonObject) -> list[Cause]:
+    return [
+        Cause(
+            reason="FieldValueInvalid",
+            field=f"{field}[{key}]",
+            message=f'Invalid value: "{key}": {_KEY_RULE}',
+        )
+        for field in ("data", "binaryData")
+        for key in obj.get(field) or ()
+        if not _KEY.fullmatch(key) or len(key) > 253
+    ]
 
 
 def _immutable_data(obj: JsonObject, live: JsonObject) -> list[Cause]:

@@ -32,20 +32,22 @@ def shaped(kind: Kind, obj: JsonObject, write: Write, metadata: Node) -> JsonObj
     if shaper.mistyped:
         raise _mistyped(kind, found, shaper)
     if shaper.unknown:
-        _complain(shaper.unknown, write)
+        _complain(kind, shaper.unknown, write)
     causes = builtin.relevant(kind, shaper.causes)
     if causes:
         raise errors.invalid(kind.group, kind.kind, obj["metadata"]["name"], causes)
     return found
 
 
-def declared(kind: Kind, body: JsonObject, write: Write, metadata: Node) -> JsonObject:
-    """An applied body without what its schema does not declare, and without defaults."""
+def declared(
+    kind: Kind, body: JsonObject, write: Write, metadata: Node, *, sent: JsonObject
+) -> JsonObject:
+    """An applied body without what its schema does not declare, and without defaults; ``sent`` names it in messages."""
     shaper = Shaper(is_custom=kind.is_custom, metadata=metadata, fills=False)
     found: JsonObject = shaper.shape(body, kind.schema)
-    head = body["metadata"]
-    place = f"{head['namespace']}/" if head.get("namespace") else ""
-    named = f"failed to create typed patch object ({place}{head['name']}; {kind.api_version}, Kind={kind.kind})"
+    head = sent.get("metadata") or {}
+    place = f"{head.get('namespace') or ''}/{head.get('name') or ''}"
+    named = f"failed to create typed patch object ({place}; {kind.group}/{kind.version}, Kind={kind.kind})"
     if shaper.mistyped:
         path, wanted, value = shaper.mistyped[0]
         raise errors.internal(
@@ -56,10 +58,13 @@ def declared(kind: Kind, body: JsonObject, write: Write, metadata: Node) -> Json
     return found
 
 
-def _complain(unknown: list[str], write: Write) -> None:
+def _complain(kind: Kind, unknown: list[str], write: Write) -> None:
     listed = [f'unknown field "{path}"' for path in unknown]
     if write.validation == "Strict":
-        raise errors.bad_request(f"strict decoding error: {', '.join(listed)}")
+        message = f"strict decoding error: {', '.join(listed)}"
+        if not kind.is_custom:
+            message = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {message}'
+        raise errors.bad_request(message)
     if write.validation == "Warn":
         write.warnings.extend(listed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from fleet.codec.jsontypes import JsonObject
 from fleet.embedded.errors import Cause
 from fleet.embedded.kinds import Kind
 
@@ -30,6 +31,22 @@ def check_name(kind: Kind, name: str) -> list[Cause]:
         return [_cause(name, _LABEL_RULE)] if wrong else []
     wrong = not _SUBDOMAIN.fullmatch(name) or len(name) > 253
     return [_cause(name, _SUBDOMAIN_RULE)] if wrong else []
+
+
+def new_finalizers(obj: JsonObject, live: JsonObject) -> list[Cause]:
+    """What is wrong with finalizers that come when the end has been asked for."""
+    if not live["metadata"].get("deletionTimestamp"):
+        return []
+    known = live["metadata"].get("finalizers") or ()
+    new = [name for name in obj["metadata"].get("finalizers") or () if name not in known]
+    if not new:
+        return []
+    listed = ", ".join(f'"{name}"' for name in new)
+    message = (
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+        f"[]string{{{listed}}}"
+    )
+    return [Cause(reason="FieldValueForbidden", field="metadata.finalizers", message=message)]
 
 
 def _cause(name: str, rule: str) -> Cause:

@@ -9,6 +9,7 @@ from fleet.embedded import errors, forms, patches, scale
 from fleet.embedded.answers import json_answer, success
 from fleet.embedded.api import Api
 from fleet.embedded.conform import Write
+from fleet.embedded.errors import Cause
 from fleet.embedded.kinds import Kind
 from fleet.embedded.lists import Lists
 from fleet.embedded.requests import Call, as_object
@@ -92,6 +93,8 @@ class Resources:
 
     def _create_below(self, call: Call, body: JsonObject) -> web.Response:
         target = call.target
+        if not target.subresource:
+            raise errors.method_not_allowed()
         if target.subresource == "eviction":
             obj = self._api.get(call.kind, target.namespace, target.name)
             self._api.lifecycle.delete(call.kind, obj, "Background", dry_run=call.write().dry_run)
@@ -120,9 +123,12 @@ class Resources:
             return self._scaled(call, as_object(wanted), write)
         if call.content_type == patches.APPLY_PATCH:
             if not call.option("fieldManager"):
-                raise errors.bad_request(
-                    "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch"
+                cause = Cause(
+                    reason="FieldValueRequired",
+                    field="fieldManager",
+                    message="Required value: is required for apply patch",
                 )
+                raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
             known = self._api.find(call.kind, target.namespace, target.name)
             after = self._api.apply(
                 call.kind, target.namespace, target.name, as_object(body), write

@@ -11,8 +11,9 @@ from fleet.embedded.errors import bad_request
 
 _TERM = re.compile(
     r"\s*(?:(?P<absent>!)\s*(?P<absent_key>[^\s,=!()]+)"
-    r"|(?P<key>[^\s,=!()<>]+)\s*(?:(?P<set>in|notin)\s*\((?P<values>[^()]*)\)|(?P<op>==|=|!=|<|>)\s*(?P<value>[^\s,()]*))?)\s*"
+    r"|(?P<key>[^\s,=!()<>]+)\s*(?:(?P<set>in|notin)\s*\((?P<values>[^()]*)\)|(?P<op>==|=|!=|<|>)\s*(?P<value>[^\s,()=!<>]*))?)\s*"
 )
+_TOKEN = re.compile(r"==|!=|=|[^\s,]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ def parse_labels(text: str) -> Selector:
         position = found.end()
         if position < len(text):
             if text[position] != ",":
-                raise bad_request(f"found {text[position:]!r}, expected: ',' or 'end of string'")
+                token = _TOKEN.match(text, position)
+                shown = token[0] if token else text[position:]
+                raise bad_request(f"found '{shown}', expected: ',' or 'end of string'")
             position += 1
     return tuple(terms)
 

@@ -107,7 +107,23 @@ class Shaper:
         result = [self.shape(item, inner, f"{path}[{index}]") for index, item in enumerate(value)]
         if node.list_type == "map":
             self._check_keys(result, node, path)
+        elif node.list_type == "set" and self.is_custom and self.fills:
+            self._check_set(result, path)
         return result
+
+    def _check_set(self, items: list[JsonValue], path: str) -> None:
+        seen: set[bytes] = set()
+        for index, item in enumerate(items):
+            text = msgspec.json.encode(item)
+            if text in seen:
+                self.causes.append(
+                    Cause(
+                        reason="FieldValueDuplicate",
+                        field=f"{path}[{index}]",
+                        message=f"Duplicate value: {text.decode()}",
+                    )
+                )
+            seen.add(text)
 
     def _check_keys(self, items: list[JsonValue], node: Node, path: str) -> None:
         seen: set[str] = set()

@@ -99,9 +99,7 @@ class Desk:
         ]
         environment = {
             **self._tools.environment(),
-            "HELM_CACHE_HOME": str(self.folder),
-            "HELM_CONFIG_HOME": str(self.folder),
-            "HELM_DATA_HOME": str(self.folder),
+            "HOME": str(self.folder),
         }
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90)
         assert done.returncode == 0, done.stderr
