@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from fleet import guard
 from fleet.argo.reading import Problem
@@ -71,6 +72,10 @@ class _Findings:
 class _Rendered:
     rendering: Rendering
     objects: tuple[JsonObject, ...]
+
+
+_Sources: TypeAlias = tuple[ResolvedSource | str, ...]
+"""Of each source its commit, or why it has none here."""
 
 
 class _NotHere(Exception):
@@ -183,7 +188,14 @@ class _Comparison:
         new_sources = await self._sources(new, self._head)
         objects: tuple[ObjectChange, ...] = ()
         unchecked = "not asked for"
-        if old is not None and new is not None and not document and old_sources == new_sources:
+        if (
+            old is not None
+            and new is not None
+            and not document
+            and (
+                old_sources == new_sources or await self._same_values(new, old_sources, new_sources)
+            )
+        ):
             return None
         if self._manifests:
             objects, unchecked = await self._objects(id_, (old, old_sources), (new, new_sources))
@@ -203,17 +215,34 @@ class _Comparison:
             unchecked=redact(unchecked),
         )
 
-    async def _sources(
-        self, application: Application | None, side: Side
-    ) -> tuple[ResolvedSource | str, ...]:
+    async def _sources(self, application: Application | None, side: Side) -> _Sources:
         """Find the commits of all sources; what has none is told apart by what was asked for."""
         return tuple([await _resolved(source, side) for source in _sources(application)])
+
+    async def _same_values(self, application: Application, old: _Sources, new: _Sources) -> bool:
+        """Whether sources moved that only lend value files to others, and those files are the same."""
+        for before, after in zip(old, new, strict=True):
+            if before == after:
+                continue
+            if isinstance(before, str) or isinstance(after, str):
+                return False
+            source = after.source
+            if not source.ref or source.path:
+                return False
+            trees = [
+                await self._head.tree(source.repo_url, item.revision) for item in (before, after)
+            ]
+            wanted = lent_files(application, source.ref)
+            first, second = ({entry.path: entry.object for entry in tree.entries} for tree in trees)
+            if wanted is None or any(first.get(path) != second.get(path) for path in wanted):
+                return False
+        return True
 
     async def _objects(
         self,
         id_: TargetId,
-        old: tuple[Application | None, tuple[ResolvedSource | str, ...]],
-        new: tuple[Application | None, tuple[ResolvedSource | str, ...]],
+        old: tuple[Application | None, _Sources],
+        new: tuple[Application | None, _Sources],
     ) -> tuple[tuple[ObjectChange, ...], str]:
         """Return what differs in the manifests, or why that is not known."""
         await self._start()
@@ -242,7 +271,7 @@ class _Comparison:
     async def _render(
         self,
         application: Application | None,
-        sources: tuple[ResolvedSource | str, ...],
+        sources: _Sources,
     ) -> _Rendered | None:
         if application is None:
             return None
@@ -287,6 +316,18 @@ async def _resolved(source: Source, side: Side) -> ResolvedSource | str:
     except FleetError as error:
         return str(error)  # a tag that was not fetched is no mistake of a document
     return ResolvedSource(source=source, revision=commit)
+
+
+def lent_files(application: Application, ref: str) -> tuple[str, ...] | None:
+    """Return the files that other sources take from the one with a ``ref``; None where their names are not plain."""
+    found: list[str] = []
+    for source in application.sources:
+        if source.helm is None:
+            continue
+        names = [*source.helm.value_files, *(item.path for item in source.helm.file_parameters)]
+        found += [name.removeprefix(f"${ref}/") for name in names if name.startswith(f"${ref}/")]
+    plain = all(not set(name) & set("$*?[") and ".." not in name for name in found)
+    return tuple(found) if plain else None
 
 
 def _sources(application: Application | None) -> Iterable[Source]:

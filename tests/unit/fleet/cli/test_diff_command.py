@@ -276,6 +276,27 @@ def test_what_cannot_be_rendered_here_and_does_not_change_is_no_difference(
     assert (done.status, changes(done), done.json["unchecked"]) == (0, [], [])
 
 
+@pytest.mark.parametrize(
+    ("path", "unchecked"),
+    [("values/web.yaml", 1), ("values/other.yaml", 0)],
+    ids=["its-values", "other"],
+)
+def test_a_chart_with_values_of_this_repository_is_said_when_they_change(
+    repo: RepoBuilder, diff: Fleet, path: str, unchecked: int
+) -> None:
+    chart = (
+        f"{{repoURL: {URL}, ref: values, targetRevision: main}}, {{repoURL: https://charts.example.com, "
+        "chart: web, targetRevision: 1.0.0, helm: {valueFiles: [$values/values/web.yaml]}}"
+    )
+    lines = app("web").splitlines()
+    document = "\n".join([*lines[:5], f"  sources: [{chart}]", *lines[6:], ""])
+    repo.commit({"fleet/app.yaml": document, "values/web.yaml": "a: 1"})
+    repo.commit({path: "a: 2"})
+    done = diff()
+    assert [item for item in changes(done) if item[0] == "production/web"] == []
+    assert len(done.json["unchecked"]) == unchecked
+
+
 def test_manifests_can_be_left_out(repo: RepoBuilder, diff: Fleet) -> None:
     repo.commit({"apps/a1/cm.yaml": config("x", k="one"), "apps/a9/cm.yaml": config("x")})
     done = diff("--no-manifests")
