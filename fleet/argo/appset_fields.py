@@ -190,6 +190,11 @@ _DEEPEST = _entry(matrix=Anything(), merge=Anything())
 _NESTED = _entry(matrix=_matrix(_DEEPEST), merge=_merge(_DEEPEST))
 GENERATOR = _entry(matrix=_matrix(_NESTED), merge=_merge(_NESTED))
 
+# What an extension of this project allows: any depth. Sets without it are not judged by this.
+_ANY_DEPTH: dict[str, Field] = {}
+DEEP_GENERATOR = Record(_ANY_DEPTH)
+_ANY_DEPTH |= _entry(matrix=_matrix(DEEP_GENERATOR), merge=_merge(DEEP_GENERATOR)).fields
+
 _STEP = Record(
     built(
         matchExpressions=Items(Record(built(key=Text(), operator=Text(), values=_TEXTS))),

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.generators.engine import Engine
+from fleet.generators.extensions import Extension
 from fleet.generators.kept import Kept
 from fleet.generators.params import GeneratorError, ParamSet
 from fleet.generators.result import Inputs
@@ -68,6 +69,8 @@ class Context:
     trail: Trail = field(default_factory=Trail)
     kept: Kept = field(default_factory=Kept)
     """What the evaluation before found out."""
+    extensions: frozenset[Extension] = frozenset()
+    """What the set may do beyond Argo CD's generators."""
     depth: int = 0
 
     def deeper(self) -> Context:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from fleet.codec.jsontypes import JsonObject
+from fleet.argo.appset_fields import DEEP_GENERATOR
+from fleet.argo.shapes import FindingKind, check
+from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.generators.context import Context, Pending
 from fleet.generators.engine import Engine, has_template, interpolate
+from fleet.generators.extensions import Extension
 from fleet.generators.params import GeneratorError, ParamSet, flatten
 from fleet.generators.selector import parse_selector
 from fleet.templating.errors import TemplateError
 
 _COMBINATIONS = ("matrix", "merge")
 _DEEPEST = 2
-"""A combination inside a combination may hold plain generators only."""
+"""A combination inside a combination may hold plain generators only, unless the set asks for more."""
+
+_MAX_DEPTH = 16
 
 
 def names_in(entry: JsonObject, context: Context) -> list[str]:
     """Name the generators of an entry, in the order in which they are evaluated."""
+    dropped = () if _may_nest(context) or context.depth < _DEEPEST else _COMBINATIONS
     return [
-        name
-        for name in context.generators
-        if entry.get(name) is not None and not (context.depth >= _DEEPEST and name in _COMBINATIONS)
+        name for name in context.generators if entry.get(name) is not None and name not in dropped
     ]
+
+
+def _may_nest(context: Context) -> bool:
+    return Extension.DEEP_NESTING in context.extensions
 
 
 def rows_of(
@@ -40,6 +48,8 @@ def rows_of(
     pending = False
     for name in names_in(entry, context):
         config = entry[name]
+        if name in _COMBINATIONS and context.depth >= _DEEPEST:
+            config = _checked(name, config, context)
         if outer:
             config = interpolated(name, config, context.engine, outer)
         try:
@@ -55,6 +65,18 @@ def rows_of(
     if pending:
         raise Pending
     return produced
+
+
+def _checked(name: str, config: JsonValue, context: Context) -> JsonObject:
+    """Judge a combination so deep that reading the set left it alone; raises GeneratorError."""
+    if context.depth > _MAX_DEPTH:
+        raise GeneratorError(f"combinations are nested more than {_MAX_DEPTH} deep")
+    found = check(config, DEEP_GENERATOR.fields[name].shape, (name,))
+    for finding in found.findings:
+        if finding.kind in (FindingKind.WRONG, FindingKind.MISSING, FindingKind.UNKNOWN):
+            raise GeneratorError(f"{finding.field}: {finding.message}")
+    checked: JsonObject = found.value
+    return checked
 
 
 def child_rows(entry: JsonObject, context: Context, outer: JsonObject) -> list[ParamSet]:
@@ -92,10 +114,14 @@ def _filled(name: str, config: JsonObject, engine: Engine, outer: JsonObject) ->
     for key, item in config.items():
         if key == "template":
             continue  # a child's own template is ignored
-        if key == "values" and name != "list":
+        # What lies deeper than two combinations nobody has judged yet, so it may have any shape.
+        if key == "values" and name != "list" and isinstance(item, dict):
             result[key] = _lenient(item, engine, outer)
-        elif key == "generators" and name in _COMBINATIONS:
-            result[key] = [_filled_entry(child, engine, outer) for child in item]
+        elif key == "generators" and name in _COMBINATIONS and isinstance(item, list):
+            result[key] = [
+                _filled_entry(child, engine, outer) if isinstance(child, dict) else child
+                for child in item
+            ]
         else:
             result[key] = interpolate(item, outer, engine)
     return result
@@ -116,7 +142,7 @@ def _lenient(values: JsonObject, engine: Engine, outer: JsonObject) -> JsonObjec
     filled: JsonObject = {}
     for key, text in values.items():
         try:
-            filled[key] = engine.strict.render(text, outer)
+            filled[key] = engine.strict.render(text, outer) if isinstance(text, str) else text
         except TemplateError as error:
             if not _is_missing_key(error):
                 raise

@@ -8,7 +8,7 @@ fails the whole set, and nothing of it may change; an Application that may not b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleet.argo.application import ApplicationBuilder
 from fleet.argo.fields import APPLICATION, TEMPLATE
@@ -21,8 +21,9 @@ from fleet.errors import BadInput
 from fleet.generators.context import Context, Pending
 from fleet.generators.engine import Engine
 from fleet.generators.entries import rows_of
+from fleet.generators.extensions import extensions_of
 from fleet.generators.kept import Kept
-from fleet.generators.params import ParamSet
+from fleet.generators.params import GeneratorError, ParamSet
 from fleet.generators.result import (
     PARAMS_ERROR,
     RENDER_ERROR,
@@ -69,6 +70,10 @@ def evaluate_set(
                 for refusal in appset.refusals
             )
         )
+    try:
+        context = replace(context, extensions=extensions_of(appset))
+    except GeneratorError as error:
+        return Failed(errors=(_error(PARAMS_ERROR, error),))
     kept.begin(appset, world)
     batches, errors = _rows(context)
     trail = context.trail

@@ -1,4 +1,7 @@
-"""The matrix generator: every row of the first child with every row of the second, which may be filled from it."""
+"""The matrix generator: every row of the first child with every row of the second, which may be filled from it.
+
+As an extension there may be more children, each combined with what came before it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
 from fleet.generators.context import Context, Pending
 from fleet.generators.entries import child_rows, is_fixed
+from fleet.generators.extensions import Extension
 from fleet.generators.params import GeneratorError, ParamSet, combine_fast, combine_go
 
 
@@ -17,19 +21,29 @@ def generate(config: JsonObject, context: Context) -> list[ParamSet]:
     children = config.get("generators") or []
     if len(children) < 2:
         raise GeneratorError("found less than two generators, Matrix support only two")
-    if len(children) > 2:
+    if len(children) > 2 and Extension.MATRIX_N not in context.extensions:
         raise GeneratorError("found more than two generators, Matrix support only two")
     inside = context.deeper()
-    first = _first_rows(children[0], children[1], inside)
+    rows = _first_rows(children[0], children[1], inside)
+    for child in children[1:]:
+        rows = _product(rows, child, inside)
+    return rows
+
+
+def _product(first: list[ParamSet], child: JsonObject, context: Context) -> list[ParamSet]:
     combine = combine_go if context.engine.go else combine_fast
+    keeps_lonely = Extension.OUTER_JOIN in context.extensions
     rows: list[ParamSet] = []
     pending = False
-    second_child = _SecondChild(children[1], inside)
+    second_child = _SecondChild(child, context)
     for outer in first:
         try:
             second = second_child.rows(outer)
         except Pending:
             pending = True
+            continue
+        if keeps_lonely and not second:
+            rows.append(outer)
             continue
         try:
             rows += context.kept.combined(outer, second, partial(_pair, combine, outer))
