@@ -319,6 +319,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         worlds=worlds,
         poller=poller,
     )
+    views.export()
     lag = LoopLag(clock)
     api = Api(
         settings=settings.api,

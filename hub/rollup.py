@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import ClusterFacts, Health, Report, ReportAnswer, Sync, TargetStatus
@@ -26,7 +26,6 @@ from hub.state import Seen, State
 log = structlog.get_logger(__name__)
 
 _REPORTS = Counter("fleet_hub_reports_total", "Reports of agents by result.", ["result"])
-_CLUSTERS = Gauge("fleet_hub_clusters", "Clusters by connection.", ["state"])
 
 
 class _Record(msgspec.Struct, frozen=True):

@@ -7,8 +7,10 @@ never from a report older than the lease.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
+from prometheus_client import Gauge
 
 from fleet import graph, rollout
 from fleet.model.identity import AppName, ClusterName, TargetId
@@ -25,9 +27,16 @@ from hub.rollup import Rollup
 from hub.state import Hold, State
 from hub.world import Worlds
 
+CLUSTER_STATES = ("Connected", "Disconnected", "NotJoined", "Detached", "Removing")
+
+_CLUSTERS = Gauge("fleet_hub_clusters", "Clusters by connection.", ["state"])
+_HOLDS = Gauge("fleet_hub_holds", "Removals that wait for an approval.")
+
 
 @dataclass(slots=True, kw_only=True)
 class Views:
+    """Everything that people ask for."""
+
     state: State
     rollup: Rollup
     dispatcher: Dispatcher
@@ -121,6 +130,16 @@ class Views:
         """Clusters of git, of the hub, and identities that nothing declares."""
         names = set(self.state.desired.clusters) | self.records.names()
         return api.ClusterList(items=tuple(self.cluster(name) for name in sorted(names)))
+
+    def export(self) -> None:
+        """Let ``/metrics`` count what is shown, whenever it is asked."""
+        for word in CLUSTER_STATES:
+            _CLUSTERS.labels(word).set_function(partial(self._in_state, word))
+        _HOLDS.set_function(lambda: len(self.state.holds))
+
+    def _in_state(self, word: str) -> int:
+        names = set(self.state.desired.clusters) | self.records.names()
+        return sum(self._cluster_state(name) == word for name in names)
 
     def cluster(self, name: ClusterName) -> api.ClusterRow:
         """One cluster."""

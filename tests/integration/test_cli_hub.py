@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,6 +218,18 @@ def test_a_removal_over_the_budget_is_held_and_approved(hub: Hub) -> None:
     hub.repo.commit(dict.fromkeys(gone, CONFIG_MAP))
     hub.estate.push(hub.repo.url)
     wait_until(lambda: len(hub.estate.apps()) == 6, what="everything back")
+
+
+def test_metrics_count_clusters_and_holds(hub: Hub) -> None:
+    token = hub.estate.token_file.read_text().strip()
+    request = urllib.request.Request(
+        f"{hub.estate.url}/metrics", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    assert 'fleet_hub_clusters{state="NotJoined"} 1.0' in lines
+    assert 'fleet_hub_clusters{state="Connected"} 0.0' in lines
+    assert "fleet_hub_holds 0.0" in lines
 
 
 def test_cluster_life(hub: Hub, tmp_path: Path) -> None:
