@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
+from fleet.embedded.patches import merge_patch
 from fleet.errors import FleetError, Where
 from fleet.kube.errors import AlreadyExists, Conflict, Gone, NotFound
 from fleet.kube.port import (
@@ -34,7 +35,6 @@ from fleet.testing.fakeobjects import (
     is_selected,
     json_patch,
     kind_key,
-    merge_patch,
     plain,
     validate,
     view,

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
+from fleet.embedded import patches, selectors
+from fleet.embedded.errors import Refusal
 from fleet.errors import Where
 from fleet.kube.errors import FieldCause, Invalid
 from fleet.kube.port import EventType, Resource
-from fleet.testing import fieldsets
 
 KindKey = tuple[str, str]
 """Group and kind."""
@@ -72,14 +73,7 @@ def view(obj: JsonObject, resource: Resource, *, metadata_only: bool = False) ->
 
 def is_selected(obj: JsonObject, selector: str) -> bool:
     """Whether a label selector takes the object in."""
-    labels = obj["metadata"].get("labels") or {}
-    for part in filter(None, (item.strip() for item in selector.split(","))):
-        key, equals, value = part.partition("=")
-        if equals and labels.get(key) != value.lstrip("="):
-            return False
-        if not equals and key not in labels:
-            return False
-    return True
+    return selectors.selects(selectors.parse_labels(selector), obj["metadata"].get("labels"))
 
 
 def as_event(change: Change, namespace: str, selector: str) -> tuple[EventType, JsonObject] | None:
@@ -104,94 +98,19 @@ def bookmark(resource: Resource, version: int) -> JsonObject:
     }
 
 
-def user_metadata(body: JsonObject) -> JsonObject:
-    """The part of metadata that clients write."""
-    metadata = body.get("metadata") or {}
-    kept = ("labels", "annotations", "finalizers", "ownerReferences")
-    return {key: metadata[key] for key in kept if key in metadata}
-
-
-def manager_sets(obj: JsonObject) -> dict[tuple[str, str], fieldsets.FieldSet]:
-    """Field sets by (manager, operation)."""
-    return {
-        (entry["manager"], entry["operation"]): fieldsets.from_fields_v1(entry["fieldsV1"])
-        for entry in obj["metadata"].get("managedFields") or ()
-    }
-
-
-def with_manager_sets(
-    obj: JsonObject,
-    before: JsonObject,
-    sets: dict[tuple[str, str], fieldsets.FieldSet],
-    api_version: str,
-) -> JsonObject:
-    """Write managedFields; an entry whose set stays keeps its time, so that nothing changes without need."""
-    known = {
-        (e["manager"], e["operation"]): e for e in before["metadata"].get("managedFields") or ()
-    }
-    entries = []
-    for (manager, operation), fields in sets.items():
-        fields_v1 = fieldsets.to_fields_v1(fields)
-        old = known.get((manager, operation))
-        if not fields:
-            continue
-        if old is not None and old["fieldsV1"] == fields_v1:
-            entries.append(old)
-            continue
-        entries.append(
-            {
-                "manager": manager,
-                "operation": operation,
-                "apiVersion": api_version,
-                "time": timestamp(),
-                "fieldsType": "FieldsV1",
-                "fieldsV1": fields_v1,
-            }
-        )
-    return {**obj, "metadata": {**obj["metadata"], "managedFields": entries}}
-
-
 def without_owner(obj: JsonObject, uid: str) -> JsonObject:
     """The object without one of its owners."""
     owners = [o for o in obj["metadata"].get("ownerReferences") or () if o.get("uid") != uid]
     return {**obj, "metadata": {**obj["metadata"], "ownerReferences": owners}}
 
 
-def merge_patch(target: JsonValue, patch: JsonValue) -> JsonValue:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge_patch(result.get(key), value)
-    return result
-
-
 def json_patch(target: JsonObject, operations: JsonValue, where: str) -> JsonObject:
-    """The part of RFC 6902 that tests use."""
-    result = copy.deepcopy(target)
-    for operation in operations:
-        *parents, last = [
-            part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]
-        ]
-        node: JsonValue = result
-        for part in parents:
-            node = node[int(part)] if isinstance(node, list) else node.get(part)
-            if node is None:
-                raise Invalid("the patch names a path that is not there", where=Where(object=where))
-        match operation["op"]:
-            case "add" | "replace":
-                node[last] = operation["value"]
-            case "remove" if last in node:
-                del node[last]
-            case "test" if node.get(last) == operation["value"]:
-                pass
-            case _:
-                raise Invalid("the patch does not fit the object", where=Where(object=where))
-    return result
+    """RFC 6902."""
+    try:
+        found: JsonObject = patches.json_patch(target, operations)
+    except Refusal as refusal:
+        raise Invalid("the patch does not fit the object", where=Where(object=where)) from refusal
+    return found
 
 
 def validate(

@@ -12,21 +12,22 @@ import uuid
 from collections import deque
 
 from fleet.codec.jsontypes import JsonObject
+from fleet.embedded import apply, managed
+from fleet.embedded.errors import Refusal
+from fleet.embedded.schema import ANY, Node
+from fleet.embedded.tables import tables
 from fleet.errors import Where
 from fleet.kube.errors import Conflict, FieldCause, NoNamespace, NotFound, Terminating
 from fleet.kube.port import EventType, Propagation, Resource
-from fleet.testing import fakekinds, fieldsets
+from fleet.testing import fakekinds
 from fleet.testing.fakeobjects import (
     Change,
     KindKey,
     identity_of,
     kind_key,
-    manager_sets,
     spec_of,
     timestamp,
-    user_metadata,
     where_of,
-    with_manager_sets,
     without_owner,
 )
 
@@ -102,39 +103,25 @@ class Store:
         if fakekinds.has_status(resource, self.definitions):
             body = {key: value for key, value in body.items() if key != "status"}
         version = (body["metadata"]).get("resourceVersion")
-        claimed = fieldsets.owned_fields(body)
         base = live if live is not None else self.born(resource, {**body, "metadata": {}}, body)
         if live is not None and version not in (None, live["metadata"]["resourceVersion"]):
             raise Conflict("the object has been modified", where=where_of(resource, body))
-        sets = manager_sets(base)
-        mine = (manager, "Apply")
-        others = {
-            f"{name}\0{operation}": fields
-            for (name, operation), fields in sets.items()
-            if (name, operation) != mine
-        }
-        clashes = fieldsets.clashes(body, base, others, claimed)
-        if clashes and not force:
-            raise Conflict(
-                "another manager owns fields of it",
-                where=where_of(resource, body),
-                fields=tuple(
-                    FieldCause(
-                        field=fieldsets.shown(clash.path),
-                        message=f'conflict with "{clash.manager.partition(chr(0))[0]}"',
-                    )
-                    for clash in clashes
-                ),
-            )
-        for clash in clashes:
-            name, _, operation = clash.manager.partition("\0")
-            sets[(name, operation)] -= {clash.path}
-        merged = fieldsets.merged(base, {**body, "metadata": user_metadata(body)})
-        given_up = sets.get(mine, frozenset()) - claimed
-        for path in sorted(given_up - frozenset().union(*others.values())):
-            merged = fieldsets.without(merged, path)
-        sets[mine] = claimed
-        return with_manager_sets(merged, base, sets, resource.api_version)
+        request = apply.Apply(
+            manager=managed.applier(manager),
+            api_version=resource.api_version,
+            force=force,
+            now=timestamp(),
+        )
+        try:
+            after, claims = apply.applied(base, body, self._schema(resource), request)
+        except Refusal as refusal:
+            raise _conflict(refusal, where_of(resource, body)) from refusal
+        return apply.with_claims(after, claims)
+
+    def _schema(self, resource: Resource) -> Node:
+        """The kind's own schema; what a CRD defines is taken as it comes."""
+        known = tables().by_gvk
+        return known.get((resource.group, resource.version, resource.kind), ANY)
 
     def born(
         self, resource: Resource, body: JsonObject, named: JsonObject | None = None
@@ -174,16 +161,17 @@ class Store:
         self, resource: Resource, live: JsonObject, after: JsonObject, *, manager: str
     ) -> JsonObject:
         """Store what some client wrote by update or patch; changed fields become its own."""
-        changed = fieldsets.changed_fields(live, after)
-        if changed and manager:
-            sets = {key: fields - changed for key, fields in manager_sets(live).items()}
-            own = (manager, "Update")
-            gone = frozenset(
-                path for path in sets.get(own, ()) if fieldsets.value_at(after, path) is None
-            )
-            sets[own] = (sets.get(own, frozenset()) | changed) - gone
-            after = with_manager_sets(after, live, sets, resource.api_version)
+        if manager:
+            after = self._claimed(resource, live, after, manager)
         return self.store(resource, live, after, manager="")
+
+    def _claimed(
+        self, resource: Resource, before: JsonObject, after: JsonObject, manager: str
+    ) -> JsonObject:
+        """The object with what changed as its writer's own."""
+        updater = managed.updater(manager, resource.api_version)
+        schema = self._schema(resource)
+        return apply.with_claims(after, apply.updated(before, after, schema, updater, timestamp()))
 
     def store(
         self, resource: Resource, live: JsonObject | None, after: JsonObject, *, manager: str
@@ -191,12 +179,7 @@ class Store:
         if live is not None and after == live:
             return live
         if manager:
-            after = with_manager_sets(
-                after,
-                after,
-                {(manager, "Update"): fieldsets.owned_fields(after)},
-                resource.api_version,
-            )
+            after = self._claimed(resource, {"metadata": {}}, after, manager)
         metadata = dict(after["metadata"])
         if live is not None and spec_of(live) != spec_of(after):
             metadata["generation"] = live["metadata"].get("generation", 1) + 1
@@ -331,3 +314,8 @@ class Store:
                 self._remove(resource, obj, obj)
             if resource in self.resources:
                 self.resources.remove(resource)
+
+
+def _conflict(refusal: Refusal, where: Where) -> Conflict:
+    fields = tuple(FieldCause(field=c.field, message=c.message) for c in refusal.causes)
+    return Conflict("another manager owns fields of it", where=where, fields=fields)
