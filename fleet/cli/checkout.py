@@ -25,6 +25,7 @@ from fleet.model.world import (
     EntryKind,
     SourceRequest,
     Tree,
+    TreeEntry,
     TreeRequest,
     Unavailable,
     World,
@@ -107,6 +108,11 @@ class Side:
     def at(self, commit: str) -> Side:
         """Return the same at another commit."""
         return replace(self, commit=commit)
+
+    def list_files(self) -> tuple[TreeEntry, ...]:
+        """List what is in the repository; directories are left out."""
+        entries = self.repository.tree(self.commit).entries
+        return tuple(entry for entry in entries if entry.kind is not EntryKind.DIRECTORY)
 
     def read_fleet(self, folder: str) -> FleetFiles:
         """Read the fleet's documents, the files that the hub would read; none where there is no such folder."""

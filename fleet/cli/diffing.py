@@ -1,7 +1,6 @@
 """What ``fleet diff`` does: a fleet at two revisions of the user's repository, evaluated, rendered and compared.
 
-Only what may differ is rendered: an Application whose document and whose sources' commits are the same on both sides
-is not, and of two renders with equal inputs the second is found, not made.
+Only what may differ is rendered (`fleet.cli.inputs`), and of two renders with equal inputs the second is found, not made.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
 
 from fleet import guard
 from fleet.argo.reading import Problem
@@ -18,6 +16,7 @@ from fleet.cli import foresight
 from fleet.cli.checkout import Side
 from fleet.cli.fieldlines import LineFinder
 from fleet.cli.foresight import InForce
+from fleet.cli.inputs import Inputs, Sources
 from fleet.cli.objectdiffs import by_reference, compare, difference
 from fleet.cli.repositories import local_repositories, parse_repositories
 from fleet.cli.validation import check_fleet
@@ -72,10 +71,6 @@ class _Findings:
 class _Rendered:
     rendering: Rendering
     objects: tuple[JsonObject, ...]
-
-
-_Sources: TypeAlias = tuple[ResolvedSource | str, ...]
-"""Of each source its commit, or why it has none here."""
 
 
 class _NotHere(Exception):
@@ -158,6 +153,7 @@ class _Comparison:
         self._before, self._after = before, after
         self._findings = findings
         self._manifests = manifests
+        self._inputs = Inputs(base, head)
         self._artifacts = MemoryArtifacts()
         self._renderer = Renderer(
             sources=head,
@@ -188,18 +184,12 @@ class _Comparison:
         new_sources = await self._sources(new, self._head)
         objects: tuple[ObjectChange, ...] = ()
         unchecked = "not asked for"
-        if (
-            old is not None
-            and new is not None
-            and not document
-            and (
-                old_sources == new_sources or await self._same_values(new, old_sources, new_sources)
-            )
-        ):
+        unmoved = new if old is not None and not document else None
+        if unmoved is not None and await self._inputs.same(unmoved, old_sources, new_sources):
             return None
         if self._manifests:
             objects, unchecked = await self._objects(id_, (old, old_sources), (new, new_sources))
-        if old is not None and new is not None and not document and not objects:
+        if unmoved is not None and not objects:
             if unchecked and self._manifests:
                 self._findings.unchecked.append(f"manifests of {id_}: {unchecked}")
             return None
@@ -215,34 +205,15 @@ class _Comparison:
             unchecked=redact(unchecked),
         )
 
-    async def _sources(self, application: Application | None, side: Side) -> _Sources:
+    async def _sources(self, application: Application | None, side: Side) -> Sources:
         """Find the commits of all sources; what has none is told apart by what was asked for."""
         return tuple([await _resolved(source, side) for source in _sources(application)])
-
-    async def _same_values(self, application: Application, old: _Sources, new: _Sources) -> bool:
-        """Whether sources moved that only lend value files to others, and those files are the same."""
-        for before, after in zip(old, new, strict=True):
-            if before == after:
-                continue
-            if isinstance(before, str) or isinstance(after, str):
-                return False
-            source = after.source
-            if not source.ref or source.path:
-                return False
-            trees = [
-                await self._head.tree(source.repo_url, item.revision) for item in (before, after)
-            ]
-            wanted = lent_files(application, source.ref)
-            first, second = ({entry.path: entry.object for entry in tree.entries} for tree in trees)
-            if wanted is None or any(first.get(path) != second.get(path) for path in wanted):
-                return False
-        return True
 
     async def _objects(
         self,
         id_: TargetId,
-        old: tuple[Application | None, _Sources],
-        new: tuple[Application | None, _Sources],
+        old: tuple[Application | None, Sources],
+        new: tuple[Application | None, Sources],
     ) -> tuple[tuple[ObjectChange, ...], str]:
         """Return what differs in the manifests, or why that is not known."""
         await self._start()
@@ -271,7 +242,7 @@ class _Comparison:
     async def _render(
         self,
         application: Application | None,
-        sources: _Sources,
+        sources: Sources,
     ) -> _Rendered | None:
         if application is None:
             return None
@@ -316,18 +287,6 @@ async def _resolved(source: Source, side: Side) -> ResolvedSource | str:
     except FleetError as error:
         return str(error)  # a tag that was not fetched is no mistake of a document
     return ResolvedSource(source=source, revision=commit)
-
-
-def lent_files(application: Application, ref: str) -> tuple[str, ...] | None:
-    """Return the files that other sources take from the one with a ``ref``; None where their names are not plain."""
-    found: list[str] = []
-    for source in application.sources:
-        if source.helm is None:
-            continue
-        names = [*source.helm.value_files, *(item.path for item in source.helm.file_parameters)]
-        found += [name.removeprefix(f"${ref}/") for name in names if name.startswith(f"${ref}/")]
-    plain = all(not set(name) & set("$*?[") and ".." not in name for name in found)
-    return tuple(found) if plain else None
 
 
 def _sources(application: Application | None) -> Iterable[Source]:

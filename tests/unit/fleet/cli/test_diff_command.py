@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from fleet.testing.repos import RepoBuilder
 
@@ -136,6 +137,20 @@ def test_an_application_moves_from_cluster_to_cluster(repo: RepoBuilder, diff: F
         ("production/web", "added"),
         ("staging/web", "removed"),
     ]
+
+
+def test_only_what_may_differ_is_rendered(repo: RepoBuilder, diff: Fleet) -> None:
+    def renders() -> float:
+        return REGISTRY.get_sample_value("fleet_render_renders_total", {"kind": "directory"}) or 0
+
+    repo.commit({"apps/a1/cm.yaml": config("x", k="one"), "README.md": "words"})
+    before = renders()
+    assert [item[0] for item in changes(diff())] == ["staging/a1"]
+    assert renders() - before == 2, "its two sides, and nothing of a0 and a2"
+    repo.commit({"apps/a9/cm.yaml": config("x", k="one")})
+    before = renders()
+    assert [item[0] for item in changes(diff())] == ["staging/a9"]
+    assert renders() - before == 1
 
 
 def test_a_document_that_changes_shows_its_lines(repo: RepoBuilder, diff: Fleet) -> None:
