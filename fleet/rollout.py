@@ -9,12 +9,12 @@ Pure: facts in, decisions out; `hub.dispatch` fetches the facts and carries the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fleet.model.assignment import Held, Hold
 from fleet.model.identity import TargetId
-from fleet.model.report import Health, Sync, TargetStatus
+from fleet.model.report import TargetStatus
 from fleet.model.target import Edge, Target
 
 
@@ -45,7 +45,7 @@ class Facts:
     candidates: Mapping[TargetId, Candidate]
     assigned: Mapping[TargetId, str]
     """Digest of each target in the assignments as they stand."""
-    pending: frozenset[TargetId]
+    pending: Container[TargetId]
     """Targets that a dependency holds back at the hub: whatever needs them waits too."""
     statuses: Mapping[TargetId, TargetStatus]
 
@@ -114,15 +114,6 @@ def unsatisfied(dependency: TargetId, facts: Facts) -> str:
 def describe(status: TargetStatus) -> str:
     """Two words for people: sync and health."""
     return f"{status.sync} and {status.health}"
-
-
-def is_good(status: TargetStatus) -> bool:
-    """Synced and Healthy at the digest it was given."""
-    return (
-        status.sync is Sync.SYNCED
-        and status.health is Health.HEALTHY
-        and status.applied == status.assigned
-    )
 
 
 def may_leave(

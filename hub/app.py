@@ -287,6 +287,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         cluster_uid=lambda name: uid_of(authority.identity(name)),
         removing=records.is_removing,
         assigned=joints.assigned,
+        approval_used=records.used,
     )
     rollup = Rollup(
         store=store,

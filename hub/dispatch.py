@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -22,9 +22,8 @@ from prometheus_client import Counter
 from fleet import guard, rollout
 from fleet.codec.canonical import Digest
 from fleet.errors import NotReady
-from fleet.model.assignment import Head, Held, Hold, ProjectRules, SectionRef, SignedHead
+from fleet.model.assignment import Head, Held, ProjectRules, SectionRef, SignedHead
 from fleet.model.identity import AppName, ClusterName, TargetId
-from fleet.model.report import TargetStatus
 from fleet.model.target import Target
 from fleet.pki.keys import SigningKey
 from fleet.rollout import Facts
@@ -73,6 +72,8 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     """Digests named by this assignment and by the ones before it, newest first."""
     applied: tuple[str, ...] = ()
     """Digests named by still earlier ones that the cluster reports as applied."""
+    left: dict[str, tuple[str, ...]] = {}
+    """What targets that left needed on other clusters, until they are reported gone."""
     detached: bool = False
 
 
@@ -87,6 +88,8 @@ class _Line:
     """Digests named by the recent assignments, or by earlier ones and still applied."""
     artifacts: frozenset[str] = frozenset()
     """Those of them that the assignment that stands names as artifacts."""
+    coming: frozenset[str] = frozenset()
+    """Digests named by an assignment that is being committed: they are in use already."""
 
     def stand(self, record: _Record) -> None:
         self.record = record
@@ -114,6 +117,8 @@ class Dispatcher:
     """Whether an admin asked to take everything off the cluster (``cluster remove --cascade``)."""
     assigned: Callable[[frozenset[TargetId]], None]
     """Told which targets were assigned another digest."""
+    approval_used: Callable[[str], Awaitable[None]]
+    """Told the subject of an approval that has served."""
     _lines: dict[ClusterName, _Line] = field(default_factory=dict)
     _sections: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
@@ -129,9 +134,9 @@ class Dispatcher:
             return Done()
         line = self._lines.setdefault(cluster, _Line())
         draft = self._draft(cluster, line.record)
-        if line.record is not None and not self._differs(cluster, uid, line.record, draft):
-            return Done()
-        await self._commit(cluster, uid, line.record, draft)
+        if line.record is None or self._differs(cluster, uid, line.record, draft):
+            await self._commit(cluster, uid, line, draft)
+        await self._spend_approvals(cluster)
         return Done()
 
     async def forget(self, cluster: ClusterName) -> None:
@@ -141,6 +146,7 @@ class Dispatcher:
             Delete(Kind.ASSIGNMENTS, cluster), Put(Kind.META, f"{_PAST}{cluster}", last)
         )
         self._lines.pop(cluster, None)
+        self.state.forget_cluster(cluster)
 
     def generation(self, cluster: ClusterName) -> int:
         """Return the generation that stands; 0 before the first."""
@@ -149,7 +155,8 @@ class Dispatcher:
 
     def named(self) -> frozenset[str]:
         """Return every digest that the recent assignments of any cluster name."""
-        return frozenset(digest for line in self._lines.values() for digest in line.readable)
+        lines = self._lines.values()
+        return frozenset(digest for line in lines for digest in (*line.readable, *line.coming))
 
     def is_bound(self, cluster: ClusterName) -> bool:
         """Whether an agent has joined for the cluster."""
@@ -207,7 +214,7 @@ class Dispatcher:
             return {}
         if cluster in self.state.desired.detached or cluster not in self.state.desired.clusters:
             return self._kept(record.targets if record else {})
-        facts = self._facts()
+        facts = self.state.facts()
         desired = self.state.desired
         rules_of = project_rules(desired.projects, desired.clusters.get(cluster))
         draft = {
@@ -245,18 +252,6 @@ class Dispatcher:
         )
         return record, encode_section(section)
 
-    def _facts(self) -> Facts:
-        return Facts(
-            candidates=self.state.candidates,
-            assigned=self.state.assigned,
-            pending=frozenset(
-                id_
-                for id_, decision in self.state.decisions.items()
-                if decision.held is not None and decision.held.reason is Hold.DEPENDENCY
-            ),
-            statuses=_Statuses(self.state),
-        )
-
     def _over_budget(self, target: Target) -> str:
         subject = f"app/{target.id}"
         candidate = self.state.candidates.get(target.id)
@@ -287,20 +282,15 @@ class Dispatcher:
         if AppName(name) in self.state.desired.refused:
             return True
         leaving = TargetId(cluster, AppName(name))
+        word = str(leaving)
         users = [
             TargetId(other, AppName(app))
             for other, line in self._lines.items()
             if other != cluster and line.record is not None
             for app, record in line.record.targets.items()
-            if str(leaving) in record.needs
+            if word in record.needs
         ]
-        users += [
-            TargetId(other, AppName(app))
-            for other, statuses in self.state.statuses.items()
-            if other != cluster
-            for app in statuses
-            if str(leaving) in self.state.past_needs.get(TargetId(other, AppName(app)), ())
-        ]
+        users += [user for user, needs in self.state.past_needs.items() if word in needs]
         gone = frozenset(user for user in users if self.state.status(user) is None)
         staying = frozenset(user for user in users if user in self.state.desired.targets)
         return not rollout.may_leave(leaving, users, gone, staying)
@@ -322,7 +312,7 @@ class Dispatcher:
         head = _head(record)
         return (
             old != new
-            or record.detached != self._is_detached(cluster)
+            or record.detached != self._is_detached(cluster, record)
             or head.operations != self.operations.open_for(cluster)
             or head.released != self._released(cluster, head.released, record.targets, draft)
             or head.cluster_uid != uid
@@ -338,13 +328,14 @@ class Dispatcher:
         draft: Mapping[str, object],
     ) -> tuple[str, ...]:
         """Name what moved to another cluster, until the agent reports that it let go of it."""
-        elsewhere = {id_.app for id_ in self.state.desired.targets if id_.cluster != cluster}
         known = self.state.statuses.get(cluster, {})
         return tuple(
             sorted(
                 name
                 for name in {*before, *old}
-                if name not in draft and name in elsewhere and name in known
+                if name not in draft
+                and name in known
+                and self.state.is_elsewhere(AppName(name), cluster)
             )
         )
 
@@ -352,16 +343,21 @@ class Dispatcher:
         """Return the keys that agents shall trust from now on: those that sign, a new one beside the old."""
         return tuple(sorted(key.public for key in self.keys()))
 
-    def _is_detached(self, cluster: ClusterName) -> bool:
-        return cluster not in self.state.desired.clusters and not self.removing(cluster)
+    def _is_detached(self, cluster: ClusterName, record: _Record | None) -> bool:
+        """Whether git forgot the cluster; as long as a fleet repository is unread, what was known of it stands."""
+        desired = self.state.desired
+        if self.removing(cluster) or cluster in desired.clusters:
+            return False
+        return cluster in desired.detached or bool(record and record.detached)
 
     async def _commit(
         self,
         cluster: ClusterName,
         uid: str,
-        record: _Record | None,
+        line: _Line,
         draft: Mapping[str, tuple[_TargetRecord, bytes]],
     ) -> None:
+        record = line.record
         targets = {name: item for name, (item, _) in sorted(draft.items())}
         before = _head(record) if record else NO_HEAD
         last = record.generation if record else await self._past_generation(cluster)
@@ -380,7 +376,7 @@ class Dispatcher:
                 cluster, before.released, record.targets if record else {}, draft
             ),
             keys=self._announced(),
-            detached=self._is_detached(cluster),
+            detached=self._is_detached(cluster, record),
         )
         named = tuple(
             sorted({d for item in targets.values() for d in (item.section, item.artifact) if d})
@@ -394,6 +390,7 @@ class Dispatcher:
             readable=(named, *earlier)[: 1 + KEPT_GENERATIONS],
             applied=self._still_applied(cluster, record),
             detached=head.detached,
+            left=self._left(cluster, record, targets),
         )
         known = {item.section for item in record.targets.values()} if record else set()
         changes: list[Change] = [
@@ -401,7 +398,13 @@ class Dispatcher:
             for item, data in draft.values()
             if data and item.section not in known
         ]
-        await self.store.commit(*changes, Put(Kind.ASSIGNMENTS, cluster, msgspec.json.encode(new)))
+        line.coming = frozenset(named)
+        try:
+            await self.store.commit(
+                *changes, Put(Kind.ASSIGNMENTS, cluster, msgspec.json.encode(new))
+            )
+        finally:
+            line.coming = frozenset()
         self._keep_sections(draft)
         moved = self._install(cluster, new)
         _GENERATIONS.inc()
@@ -419,6 +422,34 @@ class Dispatcher:
         self._sections |= {item.section: data for item, data in draft.values() if data}
         while len(self._sections) > RECENT_SECTIONS:
             self._sections.popitem(last=False)
+
+    def _left(
+        self, cluster: ClusterName, record: _Record | None, targets: Mapping[str, object]
+    ) -> dict[str, tuple[str, ...]]:
+        """What holds dependencies on other clusters back, durable: a restart must not let them go early."""
+        if record is None:
+            return {}
+        known = self.state.statuses.get(cluster, {})
+        leaving = record.left | {name: item.needs for name, item in record.targets.items()}
+        return {
+            name: needs
+            for name, needs in sorted(leaving.items())
+            if needs and name not in targets and name in known
+        }
+
+    async def _spend_approvals(self, cluster: ClusterName) -> None:
+        """Forget approvals that have served: the same loss at another time is asked about again."""
+        served = [
+            subject
+            for subject, digest in self.state.approvals.items()
+            if subject.startswith(f"app/{cluster}/")
+            and (
+                digest == self.state.assigned.get(_target_of(subject))
+                or _target_of(subject) not in self.state.desired.targets
+            )
+        ]
+        for subject in served:
+            await self.approval_used(subject)
 
     async def _past_generation(self, cluster: ClusterName) -> int:
         """The last generation of a cluster that was removed: its agent goes back behind nothing it has seen."""
@@ -440,11 +471,15 @@ class Dispatcher:
         before = line.record.targets if line.record else {}
         for name in before.keys() - record.targets.keys():
             id_ = TargetId(cluster, AppName(name))
-            self.state.past_needs[id_] = before[name].needs
             self.state.assigned.pop(id_, None)
             self.state.kinds.pop(id_, None)
             self.state.decisions.pop(id_, None)
             moved.add(id_)
+        past = line.record.left.keys() if line.record else set()
+        for name in past - record.left.keys():
+            self.state.past_needs.pop(TargetId(cluster, AppName(name)), None)
+        for name, needs in record.left.items():
+            self.state.past_needs[TargetId(cluster, AppName(name))] = needs
         line.stand(record)
         line.changed.set()
         line.changed = asyncio.Event()
@@ -458,20 +493,5 @@ def _head(record: _Record) -> Head:
     return msgspec.json.decode(payload_of(record.signed), type=Head)
 
 
-class _Statuses(Mapping[TargetId, TargetStatus]):
-    """The reports of all clusters, looked up without copying them."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def __getitem__(self, id_: TargetId) -> TargetStatus:
-        status = self._state.status(id_)
-        if status is None:
-            raise KeyError(id_)
-        return status
-
-    def __iter__(self) -> Iterator[TargetId]:
-        return iter(self._state.all_statuses())
-
-    def __len__(self) -> int:
-        return sum(len(statuses) for statuses in self._state.statuses.values())
+def _target_of(subject: str) -> TargetId:
+    return TargetId.parse(subject.removeprefix("app/"))

@@ -7,20 +7,25 @@ owner stores what must survive before it changes it here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from fleet.argo.documents import Problem
 from fleet.graph import dependents
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
+from fleet.model.assignment import Hold as Reason
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.project import AppProject
 from fleet.model.report import ClusterFacts, TargetStatus
 from fleet.model.target import Target
-from fleet.rollout import Candidate, Decision
+from fleet.rollout import Candidate, Decision, Facts
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +99,27 @@ class State:
     approvals: dict[str, str] = field(default_factory=dict)
     """Subject -> digest of what was approved."""
     _users: Mapping[TargetId, frozenset[TargetId]] = field(default_factory=dict)
+    _on_cluster: Mapping[ClusterName, Mapping[AppName, Target]] = field(default_factory=dict)
+    _places: Mapping[AppName, frozenset[ClusterName]] = field(default_factory=dict)
 
     def replace_desired(self, desired: Desired) -> None:
         """Take over the result of an evaluation."""
+        on_cluster: defaultdict[ClusterName, dict[AppName, Target]] = defaultdict(dict)
+        places: defaultdict[AppName, set[ClusterName]] = defaultdict(set)
+        for id_, target in desired.targets.items():
+            on_cluster[id_.cluster][id_.app] = target
+            places[id_.app].add(id_.cluster)
         self.desired = desired
         self._users = dependents(desired.targets.values())
+        self._on_cluster = dict(on_cluster)
+        self._places = {name: frozenset(clusters) for name, clusters in places.items()}
+
+    def forget_cluster(self, cluster: ClusterName) -> None:
+        """Drop what was assigned to a cluster that was removed: another one may come under its name."""
+        _drop(self.assigned, cluster)
+        _drop(self.kinds, cluster)
+        _drop(self.decisions, cluster)
+        _drop(self.past_needs, cluster)
 
     def status(self, target: TargetId) -> TargetStatus | None:
         """Return the last report about a target."""
@@ -125,10 +146,58 @@ class State:
             if user.cluster != id_.cluster
         )
 
-    def on_cluster(self, cluster: ClusterName) -> dict[AppName, Target]:
+    def on_cluster(self, cluster: ClusterName) -> Mapping[AppName, Target]:
         """Return the desired targets of one cluster."""
-        return {
-            id_.app: target
-            for id_, target in self.desired.targets.items()
-            if id_.cluster == cluster
-        }
+        return self._on_cluster.get(cluster, {})
+
+    def is_elsewhere(self, name: AppName, cluster: ClusterName) -> bool:
+        """Whether an application is wanted on another cluster than this one."""
+        return bool(self._places.get(name, frozenset()) - {cluster})
+
+    def facts(self) -> Facts:
+        """Return what `fleet.rollout` may look at; nothing is copied, for every cluster asks at every evaluation."""
+        return Facts(
+            candidates=self.candidates,
+            assigned=self.assigned,
+            pending=_Pending(self.decisions),
+            statuses=_Statuses(self),
+        )
+
+
+def _drop(table: dict[TargetId, V], cluster: ClusterName) -> None:
+    for id_ in [id_ for id_ in table if id_.cluster == cluster]:
+        del table[id_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """The targets that a dependency holds back at the hub."""
+
+    decisions: Mapping[TargetId, Decision]
+
+    def __contains__(self, id_: object) -> bool:
+        decision = self.decisions.get(id_) if isinstance(id_, TargetId) else None
+        return (
+            decision is not None
+            and decision.held is not None
+            and decision.held.reason is Reason.DEPENDENCY
+        )
+
+
+class _Statuses(Mapping[TargetId, TargetStatus]):
+    """The reports of all clusters, looked up without copying them."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __getitem__(self, id_: TargetId) -> TargetStatus:
+        status = self._state.status(id_)
+        if status is None:
+            raise KeyError(id_)
+        return status
+
+    def __iter__(self) -> Iterator[TargetId]:
+        return iter(self._state.all_statuses())
+
+    def __len__(self) -> int:
+        return sum(len(statuses) for statuses in self._state.statuses.values())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from fleet.model.report import Health, Ready, Sync, TargetStatus
 from fleet.model.target import Edge, Reference, ReferenceKind, Target
 from fleet.pki.keys import SigningKey
 from fleet.rollout import Candidate
+from fleet.store.port import Change, Store
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore
 from fleet.wire.heads import payload_of
@@ -92,13 +94,22 @@ class Bench:
             cluster_uid=lambda name: f"uid-{name}",
             removing=lambda name: name in self.removing,
             assigned=self.assigned.append,
+            approval_used=self.used,
         )
 
-    def want(self, *targets: Target, clusters: tuple[ClusterName, ...] = (ONE, TWO)) -> None:
+    async def used(self, subject: str) -> None:
+        del self.state.approvals[subject]
+
+    def want(
+        self,
+        *targets: Target,
+        clusters: tuple[ClusterName, ...] = (ONE, TWO),
+        complete: bool = True,
+    ) -> None:
         self.state.replace_desired(
             Desired(
                 clusters={name: cluster(name) for name in clusters},
-                detached=frozenset({ONE, TWO} - set(clusters)),
+                detached=frozenset({ONE, TWO} - set(clusters)) if complete else frozenset(),
                 projects={"default": DEFAULT_PROJECT},
                 applications={item.id.app: item.application for item in targets},
                 targets={item.id: item for item in targets},
@@ -369,3 +380,86 @@ async def test_what_is_still_applied_stays_readable_and_a_report_alone_opens_not
         assert await bench.dispatcher.artifact(ONE, mine) == (b"mine" if applied == mine else None)
         assert await bench.dispatcher.artifact(ONE, other) is None
     assert await bench.dispatcher.artifact(TWO, other) == b"other"
+
+
+async def test_an_approval_serves_once(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    id_ = TargetId.parse("one/web")
+    for expected in (Hold.BUDGET, Hold.BUDGET):
+        bench.rendered(web="d1")
+        await bench.dispatch(ONE)
+        bench.state.candidates[id_] = Candidate(digest="d2", kinds={"/ConfigMap": 2})
+        await bench.dispatch(ONE)
+        held = (await bench.sections(ONE))["web"].held
+        assert held is not None
+        assert held.reason is expected
+        hold = bench.state.holds["app/one/web"]
+        bench.state.approvals[hold.subject] = hold.digest
+        await bench.dispatch(ONE)
+        assert (await bench.sections(ONE))["web"].artifact == "d2"
+        assert bench.state.approvals == {}
+
+
+async def test_a_cluster_that_comes_again_gates_its_first_deployment(bench: Bench) -> None:
+    bench.want(target("one/web", "two/db"), target("two/db"))
+    bench.rendered(web="w1", db="d1")
+    await bench.dispatch()
+    bench.state.statuses[TWO] = {"db": good("db", "d1")}
+    await bench.dispatch()
+    assert (await bench.sections(ONE))["web"].artifact == "w1"
+    await bench.dispatcher.forget(ONE)
+    bench.state.statuses[TWO] = {}
+    await bench.dispatch()
+    section = (await bench.sections(ONE))["web"]
+    assert section.artifact == ""
+    assert section.held is not None
+    assert section.held.reason is Hold.DEPENDENCY
+
+
+async def test_a_restart_lets_no_dependency_leave_before_its_dependents(bench: Bench) -> None:
+    bench.want(target("one/web", "two/db"), target("two/db"))
+    bench.rendered(web="w1", db="d1")
+    statuses = {TWO: {"db": good("db", "d1")}, ONE: {"web": good("web", "w1")}}
+    bench.state.statuses = dict(statuses)
+    await bench.dispatch()
+    bench.want()
+    await bench.dispatch(ONE)
+    for _ in range(2):
+        bench.start()
+        bench.state.statuses = dict(statuses)
+        await bench.dispatcher.restore()
+        bench.want()
+        await bench.dispatch()
+        assert bench.head(ONE).sections == ()
+        assert list(await bench.sections(TWO)) == ["db"], "web is not reported gone yet"
+    bench.state.statuses[ONE] = {}
+    await bench.dispatch()
+    assert bench.head(TWO).sections == ()
+
+
+async def test_a_cluster_in_a_repository_that_is_unread_is_not_called_detached(
+    bench: Bench,
+) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    before = bench.head(ONE)
+    bench.want(clusters=(TWO,), complete=False)
+    await bench.dispatch(ONE)
+    assert bench.head(ONE) == before
+
+
+async def test_what_is_being_committed_is_in_use(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    seen: list[frozenset[str]] = []
+    commit = bench.store.commit
+
+    async def spying(*changes: Change) -> None:
+        seen.append(bench.dispatcher.named())
+        await commit(*changes)
+
+    bench.dispatcher.store = cast("Store", SimpleNamespace(commit=spying, get=bench.store.get))
+    await bench.dispatch(ONE)
+    assert "d1" in seen[0]
+    assert seen[0] == bench.dispatcher.named()
