@@ -14,8 +14,7 @@ SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
 
 _ANY = ""
 
-# (option, value) -> support; the empty value stands for every other one.
-_OPTIONS: dict[str, dict[str, Support]] = {
+OPTIONS: dict[str, dict[str, Support]] = {
     "ApplyOutOfSyncOnly": {_ANY: Support.SILENT},
     "ClientSideApplyMigration": {_ANY: Support.SILENT},
     "CreateNamespace": {_ANY: Support.BUILT},
@@ -31,6 +30,7 @@ _OPTIONS: dict[str, dict[str, Support]] = {
     "SkipDryRunOnMissingResource": {_ANY: Support.SILENT},
     "Validate": {_ANY: Support.SILENT},
 }
+"""Sync option and value to what is done with it; the empty value stands for every other one."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -39,9 +39,9 @@ def judge_options(options: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str,
     warnings, unsupported = [], []
     for option in options:
         name, _, value = option.partition("=")
-        values = _OPTIONS.get(name.strip())
+        values = OPTIONS.get(name.strip())
         if values is None:
-            warnings.append(f'unknown sync option "{option}"{nearest(name, tuple(_OPTIONS))}')
+            warnings.append(f'unknown sync option "{option}"{nearest(name, tuple(OPTIONS))}')
             continue
         support = values.get(value.strip(), values[_ANY])
         if support is Support.UNSAFE:

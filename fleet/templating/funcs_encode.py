@@ -51,11 +51,14 @@ def _refusing(name: str) -> Callable[..., GoValue]:
     return refuse
 
 
-for _name in (
+REFUSED = (
     *("bcrypt", "htpasswd", "encryptAES", "decryptAES", "genPrivateKey", "buildCustomCert"),
     *("genCA", "genCAWithKey", "genSelfSignedCert", "genSelfSignedCertWithKey"),
     *("genSignedCert", "genSignedCertWithKey"),
-):
+)
+"""Functions of sprig that are refused."""
+
+for _name in REFUSED:
     ENCODE.add(_name, "any... -> any", _refusing(_name))
 
 
