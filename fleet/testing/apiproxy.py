@@ -18,7 +18,7 @@ import contextlib
 import json
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ import aiohttp
 from aiohttp import hdrs, web
 
 from fleet.testing.controlplane.plane import ControlPlane
+from fleet.testing.served import Served
 
 Meant = Callable[[str, str], bool]
 """Of a method and a path."""
@@ -34,7 +35,6 @@ _HOP = frozenset(
     name.lower()
     for name in (hdrs.HOST, hdrs.CONNECTION, hdrs.TRANSFER_ENCODING, hdrs.CONTENT_LENGTH, hdrs.UPGRADE)
 )  # fmt: skip
-_START = 30.0
 
 
 @dataclass(slots=True)
@@ -49,31 +49,18 @@ class Stop:
     _one_by_one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class ApiProxy:
+class ApiProxy(Served):
     """The proxy of one cluster; a context manager."""
 
     def __init__(self, plane: ControlPlane) -> None:
+        super().__init__()
         self._plane = plane
         self._stop: Stop | None = None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="api-proxy", daemon=True)
-        self._is_ready = threading.Event()
-        self._is_over = asyncio.Event()
-        self._port = 0
-
-    def __enter__(self) -> ApiProxy:
-        self._thread.start()
-        assert self._is_ready.wait(_START), "the proxy did not start"
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._loop.call_soon_threadsafe(self._is_over.set)
-        self._thread.join(_START)
 
     def kubeconfig(self, like: Path, path: Path) -> Path:
         """Write a kubeconfig that goes through the proxy, with the credentials of another one."""
         config = json.loads(like.read_text())
-        config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{self._port}"}
+        config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{self.port}"}
         path.touch(mode=0o600)
         path.write_text(json.dumps(config))
         return path
@@ -87,29 +74,22 @@ class ApiProxy:
         """Stop nowhere; requests that are being held stay unanswered."""
         self._stop = None
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+    def application(self) -> web.Application:
+        """Everything is passed on."""
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        return app
 
-    async def _serve(self) -> None:
+    @contextlib.asynccontextmanager
+    async def around(self) -> AsyncIterator[None]:
+        """The connections to the API server."""
         trust = ssl.create_default_context(cafile=str(self._plane.ca_file))
-        connector = aiohttp.TCPConnector(ssl=trust, limit=0)
-        timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False
+            connector=aiohttp.TCPConnector(ssl=trust, limit=0),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
         ) as self._session:
-            app = web.Application(client_max_size=64 * 1024 * 1024)
-            app.router.add_route("*", "/{path:.*}", self._handle)
-            runner = web.AppRunner(
-                app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
-            )
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self._port = int(runner.addresses[0][1])
-            self._is_ready.set()
-            await self._is_over.wait()
-            await runner.cleanup()
+            yield
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         stop = self._stop

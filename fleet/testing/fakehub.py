@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,14 +22,11 @@ from fleet.codec.canonical import Digest, digest_bytes
 from fleet.errors import NotReady
 from fleet.model.assignment import SignedHead
 from fleet.model.report import ReportAnswer
+from fleet.testing.served import Served
 from fleet.wire import codec, routes
 from fleet.wire.enrolment import FetchRequest
 from fleet.wire.frames import encode_frame
 from fleet.wire.heads import head_digest
-
-_START = 30.0
-_GOODBYE = 0.3
-"""For TLS connections to be closed in both directions."""
 
 
 @dataclass(slots=True)
@@ -51,30 +47,16 @@ class Kept:
         )
 
 
-class FakeHub:
+class FakeHub(Served):
     """The listener for agents, and nothing behind it; a context manager."""
 
     def __init__(self, port: int, *, pki: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pki / "server.crt", pki / "server.key")
+        super().__init__(port=port, tls=context)
         self.handed_out = 0
         """How often the offer was handed out."""
-        self._port = port
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(pki / "server.crt", pki / "server.key")
         self._offer: Kept | None = None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="fake-hub", daemon=True)
-        self._is_ready = threading.Event()
-        self._is_over = asyncio.Event()
-
-    def __enter__(self) -> FakeHub:
-        self._thread.start()
-        if not self._is_ready.wait(_START):
-            raise NotReady("the fake hub did not start")
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._loop.call_soon_threadsafe(self._is_over.set)
-        self._thread.join(_START)
 
     def offer(self, kept: Kept) -> None:
         """Hand this out from now on."""
@@ -88,12 +70,8 @@ class FakeHub:
                 raise NotReady(f"the offer was handed out {self.handed_out} times, not {times}")
             time.sleep(0.02)
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
-    async def _serve(self) -> None:
+    def application(self) -> web.Application:
+        """The routes that agents use."""
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.add_routes(
             [
@@ -102,15 +80,7 @@ class FakeHub:
                 web.post(routes.REPORT, self._report),
             ]
         )
-        runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
-        )
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._context).start()
-        self._is_ready.set()
-        await self._is_over.wait()
-        await runner.cleanup()
-        await asyncio.sleep(_GOODBYE)
+        return app
 
     async def _assignment(self, request: web.Request) -> web.Response:
         offer = self._offer
