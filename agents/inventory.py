@@ -35,6 +35,8 @@ class Inventories:
         self._cluster_uid = cluster_uid
         self._found: dict[str, Inventory] = {}
         self._names: dict[str, set[str]] = {}
+        self._unwritten: set[str] = set()
+        """Targets whose last `store` did not succeed: what is in memory is not on record."""
 
     def load(self, records: Mapping[str, str]) -> set[str]:
         """Read all of them; returns the targets whose inventory is damaged and has to be rebuilt."""
@@ -81,8 +83,12 @@ class Inventories:
 
     async def store(self, inventory: Inventory) -> None:
         """Keep an inventory; durable when it returns."""
-        if self._found.get(inventory.target) != inventory:
-            await self._journal.write(self._changes(inventory))
+        target = inventory.target
+        if self._found.get(target) == inventory and target not in self._unwritten:
+            return
+        self._unwritten.add(target)
+        await self._journal.write(self._changes(inventory))
+        self._unwritten.discard(target)
 
     def note(self, inventory: Inventory) -> None:
         """Keep an inventory; durable soon."""
@@ -90,9 +96,12 @@ class Inventories:
             self._journal.later(self._changes(inventory))
 
     async def drop(self, target: str) -> None:
-        """Forget a target that is gone."""
-        if self._found.pop(target, None) is not None:
-            await self._journal.write(dict.fromkeys(self._names.pop(target, ()), None))
+        """Forget a target that is gone; durable when it returns, and only then forgotten."""
+        if target in self._found:
+            await self._journal.write(dict.fromkeys(self._names.get(target, ()), None))
+            del self._found[target]
+            self._names.pop(target, None)
+            self._unwritten.discard(target)
 
     def adopt(self, found: Iterable[JsonObject], *, only: set[str] | None = None) -> None:
         """Rebuild lost inventories from live objects; those that are known stay as they are."""

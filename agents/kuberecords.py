@@ -31,6 +31,8 @@ class _Shard:
     version: str = ""
     """Resource version; empty: not made yet."""
     data: dict[str, str] = field(default_factory=dict)
+    unsent: dict[str, str | None] = field(default_factory=dict)
+    """What of it the cluster has not confirmed yet; kept where a write fails, so that the next one brings it."""
 
     @property
     def size(self) -> int:
@@ -73,9 +75,15 @@ class KubeRecords:
         return {name: value for name, (_, value) in found.items()}
 
     async def write(self, changes: Changes) -> None:
-        """Write a batch."""
-        for shard, patch in self._patches(changes):
-            await self._send(shard, patch)
+        """Write a batch, and what an earlier one left behind; new places come before old ones are given up."""
+        self._place_all(changes)
+        for is_removal in (False, True):
+            for shard in self._shards:
+                patch = {k: t for k, t in shard.unsent.items() if (t is None) is is_removal}
+                if patch:
+                    await self._send(shard, patch)
+                    for key in patch:
+                        del shard.unsent[key]
 
     async def load_identity(self) -> bytes | None:
         """Read the identity."""
@@ -104,26 +112,21 @@ class KubeRecords:
             await self._make_namespace()
             await self._cluster.apply(resource, body, force=True, metadata_only=True)
 
-    def _patches(self, changes: Changes) -> list[tuple[_Shard, dict[str, str | None]]]:
-        """Distribute a batch; new places come before old ones are given up."""
-        writes: dict[str, dict[str, str | None]] = {}
-        gone: dict[str, dict[str, str | None]] = {}
-        by_name = {shard.name: shard for shard in self._shards}
+    def _place_all(self, changes: Changes) -> None:
+        """Distribute a batch over the ConfigMaps, to be sent."""
         for name, value in changes.items():
             key = _key(name)
             homes = [shard for shard in self._shards if key in shard.data]
-            self._count += 1
-            text = None if value is None else f"{name} {self._count}\n{value}"
-            place = None if text is None else self._place(key, text, homes)
-            if place is not None and text is not None:
-                by_name[place.name] = place
-                writes.setdefault(place.name, {})[key] = text
-                place.data[key] = text
+            place = None
+            if value is not None:
+                self._count += 1
+                text = f"{name} {self._count}\n{value}"
+                place = self._place(key, text, homes)
+                place.data[key] = place.unsent[key] = text
             for home in homes:
                 if home is not place:
-                    gone.setdefault(home.name, {})[key] = None
-                    home.data.pop(key, None)
-        return [(by_name[name], patch) for name, patch in (*writes.items(), *gone.items())]
+                    del home.data[key]
+                    home.unsent[key] = None
 
     def _place(self, key: str, text: str, homes: list[_Shard]) -> _Shard:
         need = len(key) + len(text.encode())
@@ -177,8 +180,9 @@ class KubeRecords:
         """The ConfigMap is not as this agent left it: fine if only its metadata changed, or our write got through."""
         live = await self._cluster.get(resource, self._namespace, shard.name)
         data = dict(live.get("data") or {})
-        rest = {key: text for key, text in data.items() if key not in patch}
-        ours = {key: text for key, text in shard.data.items() if key not in patch}
+        open_keys = patch.keys() | shard.unsent.keys()
+        rest = {key: text for key, text in data.items() if key not in open_keys}
+        ours = {key: text for key, text in shard.data.items() if key not in open_keys}
         if rest != ours:
             raise Denied(
                 f"the state in ConfigMap {self._namespace}/{shard.name} was changed by another writer",
