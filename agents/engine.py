@@ -88,12 +88,13 @@ class Engine:
         """Work on another assignment from now on."""
         before, self.assignment = self.assignment, assignment
         names = assignment.changed_since(before)
-        if before is None:
+        if before is None or before.head.detached != assignment.head.detached:
+            # A detached cluster took leave of nothing.
             names |= set(self._sync.inventories)
         self._sync.table.keep_bodies_of(
             name for name, section in assignment.sections.items() if section.ready_when
         )
-        self._sync.states.forget(assignment.sections)
+        self._sync.keep_only(assignment.sections)
         _TARGETS.set(len(assignment.sections))
         _GENERATION.set(assignment.head.generation)
         log.info(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
+from fleet.codec.canonical import Digest, digest_bytes
 from fleet.codec.jsontypes import JsonObject
 from fleet.model.report import Ready, TargetStatus
 from fleet.runtime.clock import Clock
@@ -35,9 +36,9 @@ class Readiness:
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
-        self._count = 0
         self._asked_at = 0.0
-        self._kept: dict[str, tuple[bytes, Ready]] = {}
+        self._kept: dict[str, tuple[Digest, Ready]] = {}
+        """The last answer about each target, and the digest of its question: that holds whole objects."""
 
     async def judge(
         self, expression: str, objects: Sequence[JsonObject], status: TargetStatus
@@ -56,16 +57,18 @@ class Readiness:
             }
         )
         known = self._kept.get(status.target)
-        if known is not None and known[0] == question:
+        asked = digest_bytes(question)
+        if known is not None and known[0] == asked:
             return known[1]
         async with self._turn:
             answer = await self._ask(question)
-        self._kept[status.target] = (question, answer)
+        self._kept[status.target] = (asked, answer)
         return answer
 
-    def forget(self, target: str) -> None:
-        """The target is gone."""
-        self._kept.pop(target, None)
+    def keep_only(self, present: Collection[str]) -> None:
+        """Forget the answers about all other targets."""
+        for target in self._kept.keys() - set(present):
+            del self._kept[target]
 
     async def run(self) -> None:
         """End the child when nobody asks, until cancelled."""

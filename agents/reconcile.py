@@ -7,7 +7,7 @@ when it changes. The status is written in one place, whatever happened before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -58,9 +58,11 @@ class _Run:
     working: Section
     """The section whose artifact is worked on: the assigned one, or the one applied before while it has to wait."""
     progress: Progress
-    desired: Desired
+    desired: Desired | None = None
+    """Of the assigned artifact; None while it is not known."""
     operation: Operation | None = None
-    out_of_sync: Mapping[ObjectRef, str] = field(default_factory=dict)
+    out_of_sync: Mapping[ObjectRef, str] | None = None
+    """What differs; None until it was looked at."""
     waiting_for: tuple[str, ...] = ()
     refused: str = ""
     error: FleetError | None = None
@@ -72,7 +74,7 @@ class _Run:
 
     def working_error(self) -> FleetError | None:
         """What is wrong with the desired state; what is wrong with one that has to wait may pass by itself."""
-        return None if self.is_gated else self.desired.error()
+        return None if self.is_gated or self.desired is None else self.desired.error()
 
 
 @dataclass(kw_only=True)
@@ -91,8 +93,8 @@ class TargetSync:
     clock: Clock
     compare: set[str] = field(default_factory=set)
     """Targets whose objects are to be read and compared in full in their next run."""
-    _compared: dict[ObjectRef, tuple[str, int, bool]] = field(default_factory=dict)
-    """Results of full comparisons: digest and version that were compared, and whether they agreed."""
+    _compared: dict[str, dict[ObjectRef, tuple[str, int, bool]]] = field(default_factory=dict)
+    """Results of full comparisons by target: digest and version that were compared, and whether they agreed."""
     _logged: dict[str, str] = field(default_factory=dict)
     _unknown: dict[str, int] = field(default_factory=dict)
     """How often in a row a target had kinds that the cluster does not serve."""
@@ -102,6 +104,15 @@ class TargetSync:
     def __post_init__(self) -> None:
         self.steps = Steps(self.applier, self.inventories, self.table, self.pacer)
 
+    def keep_only(self, present: Collection[str]) -> None:
+        """Forget what is known of all other targets: one that comes back starts afresh, and waits again."""
+        self.states.forget(present)
+        self.readiness.keep_only(present)
+        self.compare.intersection_update(present)
+        for known in (self._compared, self._logged, self._unknown, self._released):
+            for target in known.keys() - set(present):
+                known.pop(target)
+
     async def sync(self, section: Section, assignment: Assignment) -> Outcome:
         """Do what can be done for one target now, and show how it stands."""
         inventory = self.inventories.of(section.target)
@@ -109,7 +120,6 @@ class TargetSync:
             section=section,
             working=section,
             progress=Progress(inventory=inventory),
-            desired=Desired(target=section.target, artifact=section.artifact),
         )
         try:
             await self._start(run, assignment)
@@ -244,8 +254,9 @@ class TargetSync:
     def _live(self, desired: Desired, inventory: Inventory) -> dict[ObjectRef, LiveObject]:
         """What is there, with the results of comparisons that still hold."""
         live = self.table.index(desired.refs | inventory.entries.keys())
+        known = self._compared.get(desired.target, {})
         for item in desired.manifests:
-            compared = self._compared.get(item.ref)
+            compared = known.get(item.ref)
             seen = self.table.get(item.ref)
             if compared and seen and compared[:2] == (item.digest, seen.version):
                 live[item.ref] = replace(seen.live, matches=compared[2])
@@ -254,11 +265,15 @@ class TargetSync:
     async def _compare(self, run: _Run, discovery: Discovery, refs: set[ObjectRef]) -> None:
         """Read objects whole and note whether each is as desired, for this digest and this version of it."""
         whole = await self.applier.whole(refs)
+        before = self._compared.get(run.section.target, {})
+        after = self._compared[run.section.target] = {}
         for item in self.states.full(run.working, discovery).manifests:
             seen = self.table.get(item.ref)
             if item.ref in whole and seen is not None:
                 same = matches(item.body, whole[item.ref], item.ignore)
-                self._compared[item.ref] = (item.digest, seen.version, same)
+                after[item.ref] = (item.digest, seen.version, same)
+            elif item.ref in before:
+                after[item.ref] = before[item.ref]
 
     def _take_findings(self, progress: Progress, found: Plan) -> None:
         if found.equal:
@@ -317,9 +332,7 @@ class TargetSync:
                 self.inventories.note(run.progress.inventory)
         section = run.section
         if section.ready_when:
-            run.ready = Ready(ready=False, message="its assigned version is not applied yet")
-            if section.artifact and section.artifact == run.progress.inventory.applied:
-                run.ready = await self._judge(run)
+            run.ready = await self._judge(run)
         self._show(run)
 
     def _log(self, run: _Run) -> None:
@@ -331,7 +344,17 @@ class TargetSync:
         self._logged[target] = text
 
     async def _judge(self, run: _Run) -> Ready:
-        refs = sorted(run.desired.refs)
+        section = run.section
+        if not section.artifact or section.artifact != run.progress.inventory.applied:
+            return Ready(ready=False, message="its assigned version is not applied yet")
+        if run.desired is None or run.out_of_sync is None:
+            return Ready(ready=False, message="its objects could not be looked at")
+        try:
+            return await self._ask(run, sorted(run.desired.refs))
+        except FleetError as error:
+            return Ready(ready=False, message=f"its objects could not be read: {error.message}")
+
+    async def _ask(self, run: _Run, refs: list[ObjectRef]) -> Ready:
         objects = self.table.bodies(refs)
         there = self.table.index(refs)
         if len(objects) < len(there):
@@ -360,7 +383,7 @@ class TargetSync:
             error=run.error,
             operation=operations.result(progress.inventory.operation),
         )
-        health = self.table.health(run.desired.refs)
+        health = self.table.health(run.desired.refs if run.desired is not None else ())
         return target_status(run.section, run.desired, run.out_of_sync, health, shown)
 
 

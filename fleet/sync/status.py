@@ -48,15 +48,24 @@ class Progress:
 
 def target_status(
     section: Section,
-    desired: Desired,
-    out_of_sync: Mapping[ObjectRef, str],
+    desired: Desired | None,
+    out_of_sync: Mapping[ObjectRef, str] | None,
     health: HealthIndex,
     progress: Progress,
 ) -> TargetStatus:
-    """Put a target's status together; ``out_of_sync`` is what still differs (`Plan.out_of_sync`)."""
+    """Put a target's status together; ``out_of_sync`` is what still differs (`Plan.out_of_sync`).
+
+    None: the assigned objects are not known, or nobody could look at them.
+    """
+    is_known = desired is not None and out_of_sync is not None
+    desired = desired or Desired(target=section.target, artifact=section.artifact)
+    out_of_sync = out_of_sync or {}
     judged = {item.ref: _health_of(item, health) for item in desired.manifests if item.tracked}
     sync = sync_of(section, desired, out_of_sync, progress.applied)
     overall = aggregate(judged.values()) if section.artifact else Health.MISSING
+    if not is_known:
+        sync = Sync.UNKNOWN if sync is Sync.SYNCED else sync
+        overall = Health.UNKNOWN
     problems = _problems(desired, out_of_sync, judged)
     error = progress.error
     return TargetStatus(
