@@ -136,7 +136,7 @@ class Fleet:
 
     async def ask_again(self) -> list[str]:
         """Evaluate with what the forge says now: it is asked in the background."""
-        self.answers.expire()
+        await self.clock.advance(3600)
         await self.evaluate()
         await self.clock.settle()
         return await self.evaluate()
