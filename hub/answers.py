@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -17,7 +17,15 @@ import structlog
 from prometheus_client import Counter
 
 from fleet.errors import FleetError, Transient
-from fleet.model.answers import AnswerRequest, Rows, describe, seconds_between
+from fleet.model.answers import (
+    AnswerRequest,
+    BranchesRequest,
+    PluginRequest,
+    PullRequestsRequest,
+    Rows,
+    describe,
+    seconds_between,
+)
 from fleet.model.world import Unavailable
 from fleet.runtime import log as fields
 from fleet.runtime.backoff import Backoff
@@ -87,13 +95,19 @@ class Answers:
         ]
         return max(0.0, min(waiting) - self.clock.monotonic()) if waiting else None
 
-    def expire(self) -> None:
-        """Somebody says that there is news: everything is asked again at the next look."""
+    def news(self, repo_urls: Iterable[str]) -> None:
+        """Somebody says that repositories have news: what is known of them, and of every plugin, grows old now."""
+        names = {_last_part(url) for url in repo_urls}
         now = self.clock.monotonic()
-        self._known = {
-            request: _Known(known.answer, now, known.failures)
+        told = [
+            request
             for request, known in self._known.items()
-        }
+            if not known.failures and _is_about(request, names)  # a rate limit is still waited for
+        ]
+        for request in told:
+            self._known[request] = replace(self._known[request], due=now)
+        if told:
+            self.changed()
 
     def keep(self, used: Iterable[AnswerRequest]) -> None:
         """Forget what no set needs any more."""
@@ -164,3 +178,20 @@ class Answers:
     def _unavailable(self, request: AnswerRequest, reason: str, message: str) -> Unavailable:
         since = self._begun.setdefault(request, self.clock.now())
         return Unavailable(since=since, reason=reason, message=message)
+
+
+def _last_part(url: str) -> str:
+    """A repository's own name, as all its URLs end."""
+    return url.rstrip("/").removesuffix(".git").rpartition("/")[2].rpartition(":")[2].lower()
+
+
+def _is_about(request: AnswerRequest, names: set[str]) -> bool:
+    """Tell whether an answer may be another one now; too often does no harm."""
+    match request:
+        case PluginRequest():
+            return True
+        case BranchesRequest() | PullRequestsRequest():
+            name = _last_part(request.repository)
+            return name in names or (name.isdecimal() and bool(names))  # GitLab's numbers
+        case _:
+            return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -65,6 +65,8 @@ class Api:
     refresher: Refresher
     poller: Poller
     probes: probes.Probes
+    news: Callable[[Iterable[str]], None]
+    """Told the URLs of repositories that a webhook speaks of."""
     _runner: web.AppRunner | None = None
     _routes: list[web.RouteDef] = field(default_factory=list)
 
@@ -240,6 +242,7 @@ class Api:
             if any(same_repository(url, named) for named in hint.repo_urls)
         ]
         self.poller.hint(known)
+        self.news(hint.repo_urls)
         log.info("push announced", repositories=[redact(url) for url in known])
         return _json(api.Message(message=f"looking at {len(known)} repositories"), 202)
 

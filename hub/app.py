@@ -236,11 +236,12 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
     state = State()
     queues = Queues.make(clock)
     records = Records(store)
+    answers = Answers(forges=adapters.forges, clock=clock, changed=queues.answered)
     worlds = Worlds(
         mirrors,
         tuple(FleetRepo(item, mirrors, store) for item in settings.repositories),
         clock,
-        Answers(forges=adapters.forges, clock=clock, changed=queues.answered),
+        answers,
     )
     operations = Operations(store=store, clock=clock, changed=queues.clusters.add)
     poller = Poller(
@@ -342,6 +343,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         ),
         poller=poller,
         probes=_probes(state, lag),
+        news=answers.news,
     )
     gateway = Gateway(
         authority=authority,

@@ -1,4 +1,4 @@
-"""Push events of GitHub, GitLab, Gitea (Forgejo, Gogs) and Bitbucket (Cloud, Server), read as hints.
+"""Push and pull request events of GitHub, GitLab, Gitea (Forgejo, Gogs) and Bitbucket (Cloud, Server), read as hints.
 
 A hint says which repository may have news, never what the news are: the hub asks the repository itself, and a commit
 in a payload is not even read (security.md row 77). The signature is checked on the raw bytes before anything is
@@ -32,10 +32,10 @@ class WebhookSettings:
 
 @dataclass(frozen=True, slots=True)
 class PushHint:
-    """Something was pushed: all URLs that the event names its repository by, and the ref if it is one."""
+    """Something was pushed or asked for: all URLs that the event names its repository by, and the ref if it is one."""
 
     repo_urls: tuple[str, ...]
-    """Empty for events that are no push, such as a ping."""
+    """Empty for other events, such as a ping."""
     ref: str = ""
 
 
@@ -49,7 +49,7 @@ def read_push(headers: Mapping[str, str], body: bytes, settings: WebhookSettings
             "not a push event of a known forge",
             hint="GitHub, GitLab, Gitea and Bitbucket webhooks with JSON are understood",
         )
-    if names[provider.event].lower() not in provider.pushes:
+    if names[provider.event].lower() not in provider.pushes | provider.pulls:
         return PushHint(())
     payload = _payload(names, body)
     urls = tuple(sorted({url for url in provider.urls(payload) if _is_plausible(url)}))
@@ -64,6 +64,8 @@ class _Provider:
     """Header that names the event."""
     pushes: frozenset[str]
     """Its values that mean a push, in lower case."""
+    pulls: frozenset[str]
+    """Its values that speak of a pull request."""
     signature: tuple[str, ...]
     """Headers that may hold the signature."""
     urls: Callable[[JsonValue], Iterator[str]]
@@ -140,10 +142,12 @@ def _gitlab_urls(payload: JsonValue) -> Iterator[JsonValue]:
 
 
 def _bitbucket_urls(payload: JsonValue) -> Iterator[JsonValue]:
-    yield _at(payload, "repository", "links", "html", "href")
-    clone = _at(payload, "repository", "links", "clone")
-    for index in range(min(len(clone), 10) if isinstance(clone, list) else 0):
-        yield _at(clone, index, "href")
+    target = _at(payload, "pullRequest", "toRef", "repository")
+    for repository in (_at(payload, "repository"), target):
+        yield _at(repository, "links", "html", "href")
+        clone = _at(repository, "links", "clone")
+        for index in range(min(len(clone), 10) if isinstance(clone, list) else 0):
+            yield _at(clone, index, "href")
 
 
 def _bitbucket_ref(payload: JsonValue) -> JsonValue:
@@ -165,12 +169,18 @@ def _ref(value: JsonValue) -> str:
     )
 
 
+_BITBUCKET_PULLS = {
+    "pullrequest": ("created", "updated", "fulfilled", "rejected"),
+    "pr": ("opened", "from_ref_updated", "modified", "merged", "declined", "deleted"),
+}
+
 # Gitea comes first: it sends GitHub's headers too.
 _PROVIDERS = (
     *(
         _Provider(
             event=f"x-{name}-event",
             pushes=frozenset({"push", "create", "delete"}),
+            pulls=frozenset({"pull_request", "pull_request_label", "pull_request_sync"}),
             signature=(f"x-{name}-signature", "x-hub-signature-256"),
             urls=_github_urls,
             ref=_plain_ref,
@@ -180,6 +190,7 @@ _PROVIDERS = (
     _Provider(
         event="x-github-event",
         pushes=frozenset({"push", "create", "delete"}),
+        pulls=frozenset({"pull_request"}),
         signature=("x-hub-signature-256",),
         urls=_github_urls,
         ref=_plain_ref,
@@ -187,6 +198,7 @@ _PROVIDERS = (
     _Provider(
         event="x-gitlab-event",
         pushes=frozenset({"push hook", "tag push hook", "system hook"}),
+        pulls=frozenset({"merge request hook"}),
         signature=("x-gitlab-token",),
         urls=_gitlab_urls,
         ref=_plain_ref,
@@ -195,6 +207,9 @@ _PROVIDERS = (
     _Provider(
         event="x-event-key",
         pushes=frozenset({"repo:push", "repo:refs_changed"}),
+        pulls=frozenset(
+            f"{word}:{what}" for word, all_ in _BITBUCKET_PULLS.items() for what in all_
+        ),
         signature=("x-hub-signature",),
         urls=_bitbucket_urls,
         ref=_bitbucket_ref,

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from fleet.errors import Denied, Transient
-from fleet.model.answers import AnswerRequest, PluginRequest, Rows
+from fleet.model.answers import (
+    AnswerRequest,
+    BranchesRequest,
+    Forge,
+    PluginRequest,
+    PullRequestsRequest,
+    RepositoriesRequest,
+    Rows,
+)
 from fleet.model.world import Unavailable
 from fleet.testing.clock import FakeClock
 from hub.answers import Answers
@@ -174,10 +182,46 @@ async def test_a_question_under_way_stops_when_nobody_needs_it(desk: Desk) -> No
     assert desk.woken == 0
 
 
-async def test_news_make_everything_old(desk: Desk) -> None:
+async def test_news_make_a_plugin_old(desk: Desk) -> None:
     desk.forges.says[ONE] = ({"a": 1},)
     await desk.look()
-    desk.answers.expire()
+    desk.answers.news([])
+    assert desk.woken == 1
     desk.forges.says[ONE] = ({"a": 2},)
     await desk.look()
     assert await desk.look() == ({"a": 2},)
+
+
+async def test_news_do_not_shorten_the_wait_after_a_failure(desk: Desk) -> None:
+    desk.forges.says[ONE] = Transient("limit", retry_after=3600)
+    await desk.look()
+    desk.answers.news(["https://x/acme/web"])
+    assert (desk.woken, desk.answers.next_due()) == (0, 3600)
+
+
+FORGE = Forge(provider="github", owner="acme")
+
+
+@pytest.mark.parametrize(
+    ("request_", "urls", "asked"),
+    [
+        (PullRequestsRequest(forge=FORGE, repository="Web"), ["https://x/acme/web.git"], 2),
+        (PullRequestsRequest(forge=FORGE, repository="web"), ["git@x:acme/web"], 2),
+        (PullRequestsRequest(forge=FORGE, repository="web"), ["https://x/acme/api.git"], 1),
+        (PullRequestsRequest(forge=FORGE, repository="acme/web"), ["https://x/acme/web/"], 2),
+        (PullRequestsRequest(forge=FORGE, repository="42"), ["https://x/acme/web"], 2),
+        (PullRequestsRequest(forge=FORGE, repository="42"), [], 1),
+        (BranchesRequest(forge=FORGE, organization="acme", repository="web", id="1"), ["https://x/acme/web"], 2),
+        (RepositoriesRequest(forge=FORGE), ["https://x/acme/web"], 1),
+    ],
+)  # fmt: skip
+async def test_news_of_a_repository(
+    desk: Desk, request_: AnswerRequest, urls: list[str], asked: int
+) -> None:
+    desk.forges.says[request_] = ()
+    await desk.answers.look([request_])
+    desk.answers.news(urls)
+    assert desk.woken == asked - 1
+    await desk.answers.look([request_])
+    await desk.clock.settle()
+    assert len(desk.forges.asked) == asked
