@@ -87,7 +87,7 @@ class Joints:
         self.poller.want(self.fleet_repositories | generator_repositories | sources)
         for id_ in {*desired.targets, *self.state.candidates}:
             self._render(id_)
-        for name in {*desired.clusters, *self.agents()}:
+        for name in {*desired.clusters, *self.agents(), *self.records.removing()}:
             self._dispatch_soon(name)
 
     def rendered(self, id_: TargetId) -> None:
@@ -121,9 +121,8 @@ class Joints:
 
     def facts_changed(self, cluster: ClusterName) -> None:
         """A cluster has other capabilities: charts may ask about them."""
-        for id_ in self.state.desired.targets:
-            if id_.cluster == cluster:
-                self._render(id_)
+        for target in self.state.on_cluster(cluster).values():
+            self._render(target.id)
 
     def joined(self, cluster: ClusterName) -> None:
         """A cluster has an agent now."""

@@ -64,8 +64,15 @@ class Operations:
             not_after=(self.clock.now() + LIFETIME).isoformat(),
         )
         record = _Record(target.cluster, operation)
-        await self.store.commit(Put(Kind.OPERATIONS, operation.id, msgspec.json.encode(record)))
+        # a cluster that never reports again settles nothing: what it let expire goes here
+        stale = [id_ for id_, old in self._open.items() if self._expired(old.operation)]
+        await self.store.commit(
+            Put(Kind.OPERATIONS, operation.id, msgspec.json.encode(record)),
+            *(Delete(Kind.OPERATIONS, id_) for id_ in stale),
+        )
         self._open[operation.id] = record
+        for id_ in stale:
+            self._open.pop(id_, None)
         self.changed(target.cluster)
         return operation
 
@@ -93,7 +100,7 @@ class Operations:
             return
         await self.store.commit(*(Delete(Kind.OPERATIONS, id_) for id_ in over))
         for id_ in over:
-            del self._open[id_]
+            self._open.pop(id_, None)  # two reports may settle the same one
         self.changed(cluster)
 
     def _expired(self, operation: Operation) -> bool:

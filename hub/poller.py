@@ -50,6 +50,7 @@ class Poller:
             self.queue.add(repo_url)
         for repo_url in self._wanted - wanted:
             self.errors.pop(repo_url, None)
+            self._failures.pop(repo_url, None)
         self._wanted = wanted
 
     @property

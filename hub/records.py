@@ -68,6 +68,10 @@ class Records:
         record = self._clusters.get(name)
         return record is not None and record.removing
 
+    def removing(self) -> frozenset[ClusterName]:
+        """Clusters that everything is being taken off, one whose removal a stop cut short included."""
+        return frozenset(name for name, record in self._clusters.items() if record.removing)
+
     async def put(self, name: ClusterName, record: ClusterRecord) -> None:
         """Write a cluster's record."""
         await self.store.commit(Put(Kind.CLUSTERS, name, msgspec.json.encode(record)))

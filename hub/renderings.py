@@ -8,6 +8,7 @@ stays at what it has, with the message.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +33,8 @@ from hub.state import State
 
 log = structlog.get_logger(__name__)
 
+KEPT_ARTIFACTS = 50_000
+"""Artifacts whose inspection is remembered."""
 
 RETURNING = frozenset(
     ("argoproj.io/Application", "argoproj.io/ApplicationSet", "argoproj.io/AppProject")
@@ -62,8 +65,8 @@ class Renderings:
     _inputs: dict[TargetId, _Input] = field(default_factory=dict)
     _anew: set[TargetId] = field(default_factory=set)
     """Targets that are to be rendered although their closure is known."""
-    _unsupported: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """By artifact: what in it cannot be carried out yet."""
+    _unsupported: OrderedDict[str, tuple[str, ...]] = field(default_factory=OrderedDict)
+    """By artifact, the latest ones: what in it cannot be carried out yet."""
     _warnings: dict[TargetId, tuple[str, ...]] = field(default_factory=dict)
     _problems: dict[TargetId, Problem] = field(default_factory=dict)
 
@@ -110,6 +113,7 @@ class Renderings:
     def forget(self, id_: TargetId) -> None:
         """Drop a target that left."""
         self._inputs.pop(id_, None)
+        self._anew.discard(id_)
         self._warnings.pop(id_, None)
         self._problems.pop(id_, None)
         self.state.candidates.pop(id_, None)
@@ -146,6 +150,8 @@ class Renderings:
         if rendering.artifact not in self._unsupported:
             objects = artifact.decode(await self.artifacts.get(rendering.artifact))
             self._unsupported[rendering.artifact] = unsupported(objects)
+            if len(self._unsupported) > KEPT_ARTIFACTS:
+                self._unsupported.popitem(last=False)
         found = list(self._unsupported[rendering.artifact])
         cluster = self.state.desired.clusters.get(id_.cluster)
         if cluster is not None and cluster.management:

@@ -16,7 +16,6 @@ from fleet import graph, rollout
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
 from fleet.model.target import Edge, Target
-from fleet.rollout import Facts
 from fleet.wire import api
 from hub.dispatch import Dispatcher
 from hub.poller import Poller
@@ -128,8 +127,13 @@ class Views:
 
     def clusters(self) -> api.ClusterList:
         """Clusters of git, of the hub, and identities that nothing declares."""
-        names = set(self.state.desired.clusters) | self.records.names()
-        return api.ClusterList(items=tuple(self.cluster(name) for name in sorted(names)))
+        return api.ClusterList(
+            items=tuple(self.cluster(name) for name in sorted(self.cluster_names()))
+        )
+
+    def cluster_names(self) -> frozenset[ClusterName]:
+        """Names of what `clusters` lists."""
+        return self.records.names() | self.state.desired.clusters.keys()
 
     def export(self) -> None:
         """Let ``/metrics`` count what is shown, whenever it is asked."""
@@ -138,13 +142,12 @@ class Views:
         _HOLDS.set_function(lambda: len(self.state.holds))
 
     def _in_state(self, word: str) -> int:
-        names = set(self.state.desired.clusters) | self.records.names()
-        return sum(self._cluster_state(name) == word for name in names)
+        return sum(self._cluster_state(name) == word for name in self.cluster_names())
 
     def cluster(self, name: ClusterName) -> api.ClusterRow:
         """One cluster."""
         cluster = self.state.desired.clusters.get(name)
-        rows = [self.app(id_) for id_ in self.state.desired.targets if id_.cluster == name]
+        rows = [self.app(target.id) for target in self.state.on_cluster(name).values()]
         seen = self.state.seen.get(name)
         facts = seen.facts if seen else None
         age = self.rollup.age(name)
@@ -373,15 +376,7 @@ class Views:
         )
 
     def _lack(self, needed: TargetId) -> str:
-        return rollout.unsatisfied(
-            needed,
-            Facts(
-                candidates=self.state.candidates,
-                assigned=self.state.assigned,
-                pending=frozenset(),
-                statuses=self.state.all_statuses(),
-            ),
-        )
+        return rollout.unsatisfied(needed, self.state.facts())
 
 
 def _hold(hold: Hold) -> api.HoldRow:

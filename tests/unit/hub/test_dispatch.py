@@ -15,16 +15,16 @@ from fleet.model.assignment import Head, Hold, Section
 from fleet.model.cluster import Cluster, default_server
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.project import DEFAULT_PROJECT
-from fleet.model.report import Health, Ready, Sync, TargetStatus
+from fleet.model.report import Health, OperationResult, Ready, Sync, TargetStatus
 from fleet.model.target import Edge, Reference, ReferenceKind, Target
 from fleet.pki.keys import SigningKey
 from fleet.rollout import Candidate
-from fleet.store.port import Change, Store
+from fleet.store.port import Change, Kind, Store
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore
 from fleet.wire.heads import payload_of
 from hub.dispatch import Dispatcher
-from hub.operations import Operations
+from hub.operations import LIFETIME, Operations
 from hub.state import Desired, State
 
 ONE, TWO = ClusterName("one"), ClusterName("two")
@@ -463,3 +463,30 @@ async def test_what_is_being_committed_is_in_use(bench: Bench) -> None:
     await bench.dispatch(ONE)
     assert "d1" in seen[0]
     assert seen[0] == bench.dispatcher.named()
+
+
+class Busy(MemoryStore):
+    """A store whose commits let others go on meanwhile."""
+
+    async def commit(self, *changes: Change) -> None:
+        await asyncio.sleep(0)
+        await super().commit(*changes)
+
+
+async def test_two_reports_may_settle_the_same_operation(bench: Bench) -> None:
+    bench.operations.store = Busy()
+    operation = await bench.operations.ask(TargetId.parse("one/web"), "sync", {})
+    done = msgspec.structs.replace(
+        good("web", "d1"), operation=OperationResult(id=operation.id, phase="Succeeded")
+    )
+    await asyncio.gather(*(bench.operations.settle(ONE, {"web": done}) for _ in range(2)))
+    assert bench.operations.open_for(ONE) == ()
+
+
+async def test_operations_that_nobody_takes_up_do_not_pile_up(bench: Bench) -> None:
+    clock = bench.operations.clock
+    assert isinstance(clock, FakeClock)
+    for _ in range(3):
+        await bench.operations.ask(TargetId.parse("one/web"), "sync", {})
+        await clock.advance(LIFETIME.total_seconds() + 1)
+    assert len(await bench.store.load(Kind.OPERATIONS)) == 1

@@ -9,9 +9,10 @@ from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.target import Target
 from fleet.runtime.clock import Clock
 from fleet.testing.clock import FakeClock
+from fleet.testing.store import MemoryStore
 from hub.joints import RENDERING, Joints, Queues
 from hub.poller import Poller
-from hub.records import Records
+from hub.records import ClusterRecord, Records
 from hub.state import Desired, State
 
 ONE = ClusterName("one")
@@ -30,13 +31,15 @@ class Bench:
         self.clock = FakeClock()
         self.queues = Queues.make(cast("Clock", self.clock))
         self.state = State()
+        self.agents = [ONE]
+        self.records = Records(MemoryStore())
         self.joints = Joints(
             state=self.state,
             queues=self.queues,
-            records=cast("Records", None),
+            records=self.records,
             poller=cast("Poller", NoPoller()),
             fleet_repositories=frozenset(),
-            agents=lambda: [ONE],
+            agents=lambda: self.agents,
         )
 
     def evaluated(self, *ids: TargetId) -> None:
@@ -81,6 +84,15 @@ async def test_a_rendering_that_hangs_holds_the_others_only_for_a_moment() -> No
 
 async def test_a_cluster_without_targets_waits_for_nothing() -> None:
     bench = Bench()
+    bench.evaluated()
+    await bench.clock.advance(0.02)
+    assert await bench.is_due()
+
+
+async def test_a_removal_that_a_stop_cut_short_is_finished() -> None:
+    bench = Bench()
+    await bench.records.put(ONE, ClusterRecord(removing=True))
+    bench.agents = []  # its identity went first
     bench.evaluated()
     await bench.clock.advance(0.02)
     assert await bench.is_due()
