@@ -24,7 +24,7 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.codec.redaction import redact
 from fleet.errors import BadInput, FleetError
 from fleet.git.local import LocalRepository
-from fleet.model.application import Application, Source
+from fleet.model.application import Application, Deletion, Source
 from fleet.model.identity import TargetId
 from fleet.render import artifact
 from fleet.render.local import NoCharts
@@ -187,7 +187,10 @@ class _Comparison:
         unmoved = new if old is not None and not document else None
         if unmoved is not None and await self._inputs.same(unmoved, old_sources, new_sources):
             return None
-        if self._manifests:
+        stays = "" if new is not None or old is None else self._why_it_stays(id_, old)
+        if stays:
+            unchecked = ""
+        elif self._manifests:
             objects, unchecked = await self._objects(id_, (old, old_sources), (new, new_sources))
         if unmoved is not None and not objects:
             if unchecked and self._manifests:
@@ -203,7 +206,15 @@ class _Comparison:
             document=document,
             objects=objects,
             unchecked=redact(unchecked),
+            stays=stays,
         )
+
+    def _why_it_stays(self, id_: TargetId, application: Application) -> str:
+        if id_.cluster not in {cluster.name for cluster in self._after.check.world.clusters}:
+            return "its cluster leaves the fleet; everything on it stays"
+        if application.deletion is Deletion.ORPHAN:
+            return "it has no resources finalizer; its objects stay"
+        return ""
 
     async def _sources(self, application: Application | None, side: Side) -> Sources:
         """Find the commits of all sources; what has none is told apart by what was asked for."""

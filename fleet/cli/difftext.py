@@ -51,7 +51,7 @@ def what(item: ApplicationChange) -> str:
     objects = "objects: " + ", ".join(parts) if parts else ""
     document = "Application" if item.document and item.change == "changed" else ""
     manifests = f"manifests not compared: {item.unchecked}" if item.unchecked else ""
-    return "; ".join(part for part in (document, objects, manifests) if part)
+    return "; ".join(part for part in (document, objects, item.stays, manifests) if part)
 
 
 def summary(found: FleetDiff) -> str:

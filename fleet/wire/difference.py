@@ -34,6 +34,8 @@ class ApplicationChange(Row, frozen=True, kw_only=True):
     """Differences of its rendered manifests."""
     unchecked: str
     """Why manifests were not compared; empty: they were."""
+    stays: str
+    """Why everything on the cluster stays although the Application goes; empty: it goes too."""
 
 
 class HeldChange(Row, frozen=True, kw_only=True):

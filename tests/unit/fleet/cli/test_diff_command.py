@@ -153,6 +153,24 @@ def test_only_what_may_differ_is_rendered(repo: RepoBuilder, diff: Fleet) -> Non
     assert renders() - before == 1
 
 
+def test_what_stays_on_a_cluster_is_no_removal(repo: RepoBuilder, diff: Fleet) -> None:
+    kept = app("kept", "staging")
+    gone = app("gone", "staging").replace(
+        "{name: gone}", "{name: gone, finalizers: [resources-finalizer.argocd.argoproj.io]}"
+    )
+    repo.commit({"fleet/web.yaml": app("web"), "fleet/kept.yaml": kept, "fleet/gone.yaml": gone})
+    files = {"fleet/web.yaml": None, "fleet/kept.yaml": None, "fleet/gone.yaml": None}
+    repo.commit({**files, "fleet/clusters.yaml": CLUSTERS.partition("---\n")[0]})
+    found = {item["name"]: item for item in diff().json["applications"]}
+    assert {name: bool(item["objects"]) for name, item in found.items()} == {
+        "gone": True,
+        "kept": False,
+        "web": False,
+    }
+    assert found["web"]["stays"] == "its cluster leaves the fleet; everything on it stays"
+    assert "no resources finalizer" in found["kept"]["stays"]
+
+
 def test_a_document_that_changes_shows_its_lines(repo: RepoBuilder, diff: Fleet) -> None:
     repo.tag("v1")
     repo.commit({"fleet/app.yaml": app("web", targetRevision="v1")})
