@@ -194,7 +194,7 @@ def from_fields_v1(value: JsonObject) -> FieldSet:
 
 
 def _paths(value: JsonObject, path: Path) -> Iterator[Path]:
-    if not value or "." in value:
+    if path and (not value or "." in value):
         yield path
     for key, item in value.items():
         if key != ".":
@@ -230,6 +230,18 @@ def shown(path: Path) -> str:
         else:
             text += f"[={part[2:]}]"
     return text
+
+
+def value_at(obj: JsonValue, path: Path, node: Node) -> JsonValue:
+    """The value at a path; None where there is none."""
+    for part in path:
+        if part.startswith("f:") and isinstance(obj, dict):
+            obj, node = obj.get(part[2:]), node.child(part[2:]) or ANY
+        elif isinstance(obj, list) and is_keyed(node):
+            obj, node = keyed_items(obj, node).get(part), node.items or ANY
+        else:
+            return None
+    return obj
 
 
 # -- merging and removing ---------------------------------------------------------------------
