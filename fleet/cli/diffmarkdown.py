@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from fleet.cli.difftext import SIGNS, place, summary, what
+from fleet.cli.difftext import SIGNS, Group, groups, names, place, summary, what
 from fleet.cli.output import plain
 from fleet.wire.difference import ApplicationChange, FleetDiff
 
@@ -39,12 +39,12 @@ def _with_details(head: str, items: tuple[ApplicationChange, ...]) -> str:
     """Add details as long as they fit."""
     text = head
     left_out = 0
-    for item in items:
-        detail = _detail(item)
+    for group in groups(items):
+        detail = _detail(group)
         if not detail:
             continue
         if _size(text) + _size(detail) + 2 > LIMIT - _NOTE:
-            left_out += 1
+            left_out += len(group)
         else:
             text += f"\n\n{detail}"
     if left_out:
@@ -83,12 +83,13 @@ def _table(items: tuple[ApplicationChange, ...]) -> list[str]:
     return ["\n".join([*heading, *rows, *more])]
 
 
-def _detail(item: ApplicationChange) -> str:
+def _detail(group: Group) -> str:
+    item = group[0]
     blocks = [("Application", item.document)] if item.document else []
     blocks += [(f"{change.ref} {change.change}", change.diff) for change in item.objects]
     if not blocks:
         return ""
-    title = f"{SIGNS[item.change]} {item.cluster}/{item.name}: {item.change}"
+    title = f"{SIGNS[item.change]} {names(group)}: {item.change}"
     inner = "\n\n".join(f"{_escaped(name)}\n{_fenced(diff)}" for name, diff in blocks)
     return f"<details><summary>{_html(title)}</summary>\n\n{inner}\n\n</details>"
 

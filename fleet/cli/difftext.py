@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import typer
 
 from fleet.cli.output import plain
 from fleet.wire.api import ProblemRow
-from fleet.wire.difference import ApplicationChange, FleetDiff
+from fleet.wire.difference import ApplicationChange, FleetDiff, ObjectChange
 
 SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 _COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
+
+_NAMES = 4
+
+Group: TypeAlias = tuple[ApplicationChange, ...]
 
 
 def lines(found: FleetDiff) -> Iterator[str]:
@@ -25,15 +30,16 @@ def lines(found: FleetDiff) -> Iterator[str]:
         yield typer.style(text, fg=_COLOURS.get(sign, typer.colors.YELLOW))
     for held in found.held:
         yield typer.style(plain(f"! {held.message} ({held.subject})"), fg=typer.colors.MAGENTA)
-    for item in found.applications:
-        yield from _details(item)
+    for group in groups(found.applications):
+        yield from _details(group)
 
 
-def _details(item: ApplicationChange) -> Iterator[str]:
+def _details(group: Group) -> Iterator[str]:
+    item = group[0]
     if item.document:
-        yield from _block(f"{item.cluster}/{item.name}: Application {item.change}", item.document)
+        yield from _block(f"{names(group)}: Application {item.change}", item.document)
     for change in item.objects:
-        yield from _block(f"{item.cluster}/{item.name}: {change.ref} {change.change}", change.diff)
+        yield from _block(f"{names(group)}: {change.ref} {change.change}", change.diff)
 
 
 def _block(title: str, diff: str) -> Iterator[str]:
@@ -42,6 +48,21 @@ def _block(title: str, diff: str) -> Iterator[str]:
     for line in diff.splitlines():
         colour = _COLOURS.get(line[:1])
         yield typer.style(plain(line), fg=colour) if colour else plain(line)
+
+
+def groups(items: Iterable[ApplicationChange]) -> list[Group]:
+    """Put applications that differ in the same way together: a change for a hundred clusters is read once."""
+    found: dict[tuple[str, str, tuple[ObjectChange, ...]], list[ApplicationChange]] = {}
+    for item in items:
+        found.setdefault((item.change, item.document, item.objects), []).append(item)
+    return [tuple(group) for group in found.values()]
+
+
+def names(group: Group) -> str:
+    """Name the applications of a group, the first few of many."""
+    shown = [f"{item.cluster}/{item.name}" for item in group[:_NAMES]]
+    more = [f"{len(group) - _NAMES} more"] if len(group) > _NAMES else []
+    return ", ".join([*shown, *more])
 
 
 def what(item: ApplicationChange) -> str:

@@ -371,9 +371,25 @@ def test_markdown_folds_details_and_cannot_be_broken_out_of(
     assert "\n````diff\n" in done.out
 
 
+@pytest.mark.parametrize(
+    ("form", "title"),
+    [
+        ("text", "=== staging/a0, staging/a1, staging/a2: ConfigMap new added"),
+        ("markdown", "<details><summary>~ staging/a0, staging/a1, staging/a2: changed</summary>"),
+    ],
+)
+def test_the_same_difference_is_shown_once(
+    repo: RepoBuilder, fleet: Fleet, form: str, title: str
+) -> None:
+    repo.commit({f"apps/a{n}/new.yaml": config("new") for n in range(3)})
+    done = fleet("diff", repo.path, "--path=fleet", "--from=HEAD~1", f"--url={URL}", "-o", form)
+    assert title in done.out
+    assert done.out.count("+kind: ConfigMap") == 1
+
+
 def test_markdown_stays_below_what_forges_take(repo: RepoBuilder, fleet: Fleet) -> None:
     long = {f"k{n}": "v" * 200 for n in range(100)}
-    repo.commit({f"apps/b{n}/cm.yaml": config("x", **long) for n in range(6)})
+    repo.commit({f"apps/b{n}/cm.yaml": config("x", own=str(n), **long) for n in range(6)})
     done = fleet(
         "diff", repo.path, "--path=fleet", "--from=HEAD~1", f"--url={URL}", "-o", "markdown"
     )
