@@ -39,6 +39,8 @@ from hub.world import Worlds
 log = structlog.get_logger(__name__)
 
 MAX_PASSES = 12
+APP = "app/"
+"""What the subject of a hold on one application begins with."""
 
 _SETS = Counter(
     "fleet_hub_sets_evaluated_total", "ApplicationSets evaluated, by result.", ["result"]
@@ -104,10 +106,11 @@ class Evaluator:
             await self.accepted.replace(outcome.rows)
             for subject in sorted(outcome.used_approvals):
                 log.info("approved removal in force", subject=subject)
+            for subject in sorted(outcome.used_approvals | self._pointless_approvals(outcome)):
                 await self.approval_used(subject)
             desired = self._desired(world, applications, outcome, (*problems, *duplicates))
             self.state.holds = {
-                **{k: v for k, v in self.state.holds.items() if k.startswith("app/")},
+                **_holds_of(self.state.holds, desired),
                 **outcome.holds,
             }
             self.state.replace_desired(desired)
@@ -119,6 +122,15 @@ class Evaluator:
             }
         )
         return Done()
+
+    def _pointless_approvals(self, outcome: _Outcome) -> set[str]:
+        """Approvals of what is held no more: one that had served when the hub was stopped must not serve again."""
+        failed = {f"appset/{name}" for name, item in outcome.sets.items() if item.last_good}
+        return {
+            subject
+            for subject in self.state.approvals
+            if not subject.startswith(APP) and subject not in outcome.holds.keys() | failed
+        }
 
     def _used(self) -> set[SourceRequest]:
         used: set[SourceRequest] = set()
@@ -143,7 +155,11 @@ class Evaluator:
             if not pending:
                 return results, world
             world = await self.worlds.answer(world, missing)
-        raise BadInput(f"generators keep asking for more after {MAX_PASSES} passes: {pending}")
+        message = f"its generators keep asking for more after {MAX_PASSES} passes"
+        endless = Failed(
+            errors=(SetError(reason="InternalError", message=message),), inputs=Inputs()
+        )
+        return results | dict.fromkeys(pending, endless), world
 
     async def _evaluate(self, appset: ApplicationSet, world: World) -> Generated | Missing | Failed:
         memo = self._memos.get(appset.name)
@@ -334,6 +350,12 @@ def _evaluate_alone(
         message = f"a bug in the evaluation, please report it: {type(error).__name__}"
         # what the set had looked at is unknown: it is evaluated again each time, and its rows stay
         return Failed(errors=(SetError(reason="InternalError", message=message),), inputs=Inputs())
+
+
+def _holds_of(holds: Mapping[str, Hold], desired: Desired) -> dict[str, Hold]:
+    """Holds on single applications, as far as these are still wanted: dispatch judges the others no more."""
+    targets = {f"{APP}{id_}" for id_ in desired.targets} if holds else set()
+    return {subject: hold for subject, hold in holds.items() if subject in targets}
 
 
 def _hand_over(name: str, outcome: _Outcome) -> None:

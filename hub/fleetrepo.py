@@ -120,16 +120,24 @@ class FleetRepo:
         """Look at the revision as the mirror knows it now; returns whether documents changed."""
         try:
             commit = await self.mirrors.resolve(self.settings.repo_url, self.settings.revision)
-            if commit == self.commit:
-                self.error = ""
-                return False
-            changed = await self._read(commit, {})
+            changed = commit != self.commit and await self._read_next(commit)
         except FleetError as error:
             self.error = str(error)
             return False
         self.error = ""
         await self._save()
         return changed
+
+    async def _read_next(self, commit: str) -> bool:
+        """Read another commit; the first one after a start that could not restore knows the last good files too."""
+        good = {} if self.loaded else self._saved.files
+        try:
+            return await self._read(commit, good)
+        except FleetError:
+            if not good:
+                raise
+            # a branch that was rewritten, in a mirror that was made anew: the old files are nowhere
+            return await self._read(commit, {})
 
     async def _read(self, commit: str, good: Mapping[str, str]) -> bool:
         tree = await self.mirrors.tree(self.settings.repo_url, commit)

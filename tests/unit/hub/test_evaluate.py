@@ -13,8 +13,8 @@ from fleet.generators.kept import Kept
 from fleet.generators.result import Failed, Generated, Missing
 from fleet.model.appset import ApplicationSet
 from fleet.model.identity import ClusterName
-from fleet.model.world import World
-from fleet.store.port import Kind
+from fleet.model.world import TreeRequest, World
+from fleet.store.port import Kind, Put
 from fleet.testing.clock import FakeClock
 from fleet.testing.mirrors import MemoryMirrors
 from fleet.testing.store import MemoryStore
@@ -23,7 +23,7 @@ from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
 from hub.records import Records
 from hub.settings import FleetRepository
-from hub.state import State
+from hub.state import Hold, State
 from hub.world import Worlds
 
 CONFIG = "https://git.example.com/config.git"
@@ -160,6 +160,32 @@ async def test_an_emptied_generator_is_held_and_approved(fleet: Fleet) -> None:
     assert fleet.records.approvals == {}, "an approval serves once"
 
 
+async def test_an_approval_that_had_served_before_a_kill_serves_no_more(fleet: Fleet) -> None:
+    fleet.mirrors.commit(APPS, directories(10))
+    await fleet.evaluate()
+    fleet.mirrors.commit(APPS, directories(5))
+    await fleet.evaluate()
+    subject, digest = "appset/apps", fleet.state.holds["appset/apps"].digest
+    await fleet.records.approve(subject, digest)
+    assert len(await fleet.evaluate()) == 5
+    await fleet.store.commit(Put(Kind.APPROVALS, subject, digest.encode()))
+    await fleet.restart()
+    fleet.mirrors.commit(APPS, directories(10))
+    assert len(await fleet.evaluate()) == 10
+    fleet.mirrors.commit(APPS, directories(5))
+    assert len(await fleet.evaluate()) == 10
+
+
+async def test_a_hold_goes_with_its_application(fleet: Fleet) -> None:
+    await fleet.evaluate()
+    for name in ("a00", "a03"):
+        subject = f"app/staging/{name}"
+        fleet.state.holds[subject] = Hold(subject=subject, message="", removed=(), digest="d")
+    fleet.mirrors.commit(APPS, directories(3))
+    assert len(await fleet.evaluate()) == 3
+    assert set(fleet.state.holds) == {"app/staging/a00"}
+
+
 async def test_an_approval_covers_only_what_was_looked_at(fleet: Fleet) -> None:
     fleet.mirrors.commit(APPS, directories(10))
     await fleet.evaluate()
@@ -240,6 +266,30 @@ async def test_a_file_that_does_not_parse_keeps_its_last_good_version(fleet: Fle
     assert await fleet.evaluate() == before
 
 
+async def test_a_restart_that_cannot_read_at_once_keeps_last_good_versions(fleet: Fleet) -> None:
+    config = {"clusters.yaml": CLUSTER.format("staging"), "app.yaml": APP.format("a", "staging")}
+    fleet.mirrors.commit(CONFIG, config)
+    before = await fleet.evaluate()
+    fleet.mirrors.commit(CONFIG, {**config, "app.yaml": "a: [1"})
+    assert await fleet.evaluate() == before
+    fleet.mirrors.failing[CONFIG] = Transient("down")
+    await fleet.restart()
+    del fleet.mirrors.failing[CONFIG]
+    assert await fleet.evaluate() == before
+
+
+async def test_what_could_not_be_written_is_written_at_the_next_look(fleet: Fleet) -> None:
+    await fleet.evaluate()
+    repo = fleet.worlds.repos[0]
+    before = await fleet.store.get(Kind.FLEET_REPOS, repo.key)
+    fleet.mirrors.commit(CONFIG, {"clusters.yaml": CLUSTER.format("staging")})
+    fleet.store.fail_next()
+    with pytest.raises(Transient):
+        await fleet.evaluate()
+    await fleet.evaluate()
+    assert await fleet.store.get(Kind.FLEET_REPOS, repo.key) != before
+
+
 async def test_one_bad_document_does_not_stop_its_neighbours(fleet: Fleet) -> None:
     clusters = CLUSTER.format("staging")
     bad = APP.format("bad", "staging").replace("project: default", "project: 7")
@@ -298,3 +348,24 @@ async def test_a_bug_in_one_set_stops_no_other(
     assert set(after) - set(before) == {"staging/a04"}
     assert fleet.state.desired.sets["poison"].last_good
     assert "ZeroDivisionError" in fleet.state.desired.sets["poison"].errors[0]
+
+
+async def test_a_set_that_never_stops_asking_stops_no_other(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SET.replace("name: apps,", "name: endless,")
+    files = {"clusters.yaml": CLUSTER.format("staging"), "set.yaml": SET, "endless.yaml": other}
+    real, asked = evaluate_set, iter(range(100))
+
+    def endless(appset: ApplicationSet, world: World, kept: Kept) -> Generated | Missing | Failed:
+        if appset.name == "endless":
+            return Missing(
+                requests=frozenset({TreeRequest(repo_url=APPS, revision=f"r{next(asked)}")})
+            )
+        return real(appset, world, kept)
+
+    monkeypatch.setattr("hub.evaluate.evaluate_set", endless)
+    fleet.mirrors.commit(CONFIG, files)
+    assert len(await fleet.evaluate()) == 4
+    assert "endless" in fleet.state.desired.sets
+    assert fleet.state.desired.sets["endless"].last_good
