@@ -60,9 +60,10 @@ def resolve_edges(
     index = _Index.build(targets, appsets)
     resolved = {
         id_: replace(
-            target,
-            edges=tuple(_resolve(reference, id_, index) for reference in references.get(id_, ())),
+            target, edges=tuple(_resolve(reference, id_, index) for reference in references[id_])
         )
+        if references.get(id_)
+        else target
         for id_, target in targets.items()
     }
     for cycle in find_cycles(resolved.values()):

@@ -7,6 +7,7 @@ globs without a separator; kinds are Go's ``filepath.Match``. Source: app_projec
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ def rules_for(project: AppProject, cluster: Cluster) -> ProjectRules:
     )
 
 
+@functools.lru_cache(maxsize=2048)
 def normalize_url(url: str) -> str:
     """Write a repository URL in the form in which patterns are compared: lower case, no ``.git``, no ``ssh://``."""
     text = url.strip().lower()
@@ -95,6 +97,7 @@ def normalize_url(url: str) -> str:
     return text.removeprefix("ssh://").removesuffix(".git")
 
 
+@functools.lru_cache(maxsize=2048)
 def _is_deceptive(url: str) -> bool:
     """Tell whether servers may understand another address than a pattern sees: two ``@``, ``..``, backslashes."""
     plain = unquote(url)
