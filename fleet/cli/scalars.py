@@ -53,8 +53,10 @@ def _candidates(text: str, document: Document, path: Path, value: JsonValue) -> 
         return
     key = re.escape(str(path[-1]))
     old = re.escape(_plain(scalar_at(document.value, path)))
+    number_as_written = r"[-+.\w]+"  # 1.20 is read as 1.2
     pattern = re.compile(
-        rf"""(?P<key>(?<![\w-])["']?{key}["']?\s*:\s*)(?P<quote>["']?){old}(?P=quote)"""
+        rf"""(?P<key>(?<![\w-])["']?{key}["']?\s*:\s*)"""
+        rf"""(?P<quote>["']?)(?:{old}(?![\w.])|{number_as_written})(?P=quote)"""
     )
     for match in pattern.finditer(lines[number]):
         quote = match["quote"]
