@@ -46,8 +46,11 @@ _REFUSED = Counter("fleet_agent_heads_refused_total", "Assignments that were ref
 _REPORTS = Counter("fleet_agent_reports_total", "Reports sent.")
 
 COALESCE = 0.1
-_FETCH_AGAIN = 2.0
+_FETCH_AGAIN = Backoff(initial=2.0, maximum=20.0)
 _FIRST_WAIT = 0.05
+_SHORTEST_POLL = 2.0
+_LONGEST_ASKED = 60.0
+"""However long a hub asks to be left alone, it is asked again after so many seconds."""
 _PATIENCE = 1.0
 _PER_FETCH = 200
 _TOO_SOON = 1.0
@@ -145,10 +148,11 @@ class Link:
 
     async def run_polls(self) -> None:
         """Ask for assignments for ever; the first answer also says whether this process may work."""
-        failures, wait = 0, _FIRST_WAIT
+        failures = 0
+        wait: float | None = _FIRST_WAIT
         patience = asyncio.create_task(self._go_ahead_soon(), name="patience")
         while True:
-            is_second = False
+            is_second, asked = False, 0.0
             try:
                 await self.poll_once(wait)
                 failures = 0
@@ -165,14 +169,14 @@ class Link:
             except FleetError as error:
                 failures += 1
                 _CONNECTED.set(0)
-                is_second = error.reason == CONFLICT
+                is_second, asked = error.reason == CONFLICT, _asked_wait(error)
                 log.info("hub not reached", **{fields.ERROR: str(error)})
             patience.cancel()
             if is_second or not failures or wait == _FIRST_WAIT:
                 self._fence(is_second)
-            wait = self._poll_seconds
+            wait = None
             if failures:
-                await self._clock.sleep(self._backoff.delay(failures, self._rng))
+                await self._clock.sleep(asked + self._backoff.delay(failures, self._rng))
 
     async def _go_ahead_soon(self) -> None:
         """A hub that does not answer is not waited for."""
@@ -186,27 +190,31 @@ class Link:
             await self._news.wait()
             await self._clock.sleep(self._coalesce)
             self._news.clear()
+            asked = 0.0
             try:
-                await self._report()
-                failures = 0
+                failures = failures + 1 if await self._report() else 0
             except FleetError as error:
                 failures += 1
                 self._news.set()
+                asked = _asked_wait(error)
                 log.info("report not sent", **{fields.ERROR: str(error)})
-                await self._clock.sleep(self._backoff.delay(failures, self._rng))
+            if failures:
+                await self._clock.sleep(asked + self._backoff.delay(failures, self._rng))
 
     async def run_fetches(self) -> None:
         """Fetch artifacts that could not be had with their assignment, or that turned out to be damaged."""
+        failures = 0
         while True:
             await self._incomplete.wait()
             self._incomplete.clear()
             try:
-                await self._fetch_artifacts()
+                failures = 0 if await self._fetch_artifacts() else failures
             except FleetError as error:
                 log.info("artifacts not fetched", **{fields.ERROR: str(error)})
             if self._missing_artifacts():
+                failures += 1
                 self._incomplete.set()
-                await self._clock.sleep(_FETCH_AGAIN)
+                await self._clock.sleep(_FETCH_AGAIN.delay(failures, self._rng))
 
     def check_artifacts(self) -> None:
         """Somebody missed an artifact: have it fetched."""
@@ -223,8 +231,8 @@ class Link:
 
     async def poll_once(self, wait: float | None = None) -> None:
         """Ask for the assignment and take over a new one; raises why it is refused."""
-        longest = min(self._poll_seconds, float(self._renewal.hints.poll_seconds))
-        seconds = longest if wait is None else wait
+        hinted = max(_SHORTEST_POLL, float(self._renewal.hints.poll_seconds))
+        seconds = min(self._poll_seconds, hinted) if wait is None else wait
         started = self._clock.monotonic()
         reply = await self._transport.get(routes.ASSIGNMENT, etag=self._etag, wait=seconds)
         if reply.status != 200:
@@ -234,6 +242,10 @@ class Link:
             return
         signed = codec.decode(reply.body, SignedHead)
         head = self._verified(signed)
+        if self._assignment is not None and head == self._assignment.head:
+            # Somebody between the hub and here does not heed the ETag.
+            await self._clock.sleep(self._rng.uniform(0.0, _TOO_SOON))
+            return
         assignment = await self._complete(head)
         artifacts = asyncio.create_task(self._prefetch(assignment), name="prefetch")
         try:
@@ -284,7 +296,7 @@ class Link:
         keys = keys_after(head, VerifyKeys.of(self.identity.signing_keys)).texts()
         if set(keys) != set(self.identity.signing_keys):
             log.info("signing keys replaced", **{fields.COUNT: len(keys)})
-            await self._renewal.save(msgspec.structs.replace(self.identity, signing_keys=keys))
+            await self._renewal.trust(keys)
         await self._cache.save_head(signed)
 
     def _from_cache(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
@@ -304,7 +316,8 @@ class Link:
         except FleetError as error:
             log.info("artifacts not fetched", **{fields.ERROR: str(error)})
 
-    async def _fetch_artifacts(self) -> None:
+    async def _fetch_artifacts(self) -> bool:
+        """Fetch what is missing; whether anything came."""
         found = await self._fetch(self._missing_artifacts())
         if self._assignment is not None and found:
             self._arrived(
@@ -312,6 +325,7 @@ class Link:
                 for name, section in self._assignment.sections.items()
                 if section.artifact in found
             )
+        return bool(found)
 
     async def _fetch(self, digests: list[Digest]) -> dict[Digest, bytes]:
         """Fetch content in batches; what the hub does not have for us is left out."""
@@ -322,9 +336,10 @@ class Link:
             reply = await self._transport.post(
                 routes.FETCH, FetchRequest(digests=tuple(batch)), limit=codec.BLOB_LIMIT
             )
-            frames = list(FrameReader().feed(reply.body))
+            wanted = set(batch)
+            frames = [f for f in FrameReader().feed(reply.body) if f.digest in wanted]
             if not frames:
-                raise Transient("the hub answered a request for content with nothing")
+                raise Transient("the hub answered a request for content with none of it")
             new = {frame.digest: frame.data for frame in frames if frame.data is not None}
             await self._cache.add(new)
             found |= new
@@ -339,17 +354,25 @@ class Link:
         self._reporting.changed(target)
         self._news.set()
 
-    async def _report(self) -> None:
+    async def _report(self) -> bool:
+        """Send a report where there is news; whether the hub wants one with everything next."""
         head = self._assignment.head if self._assignment else None
         report = self._reporting.next(self._board.statuses, self.facts, head)
         if report is None:
-            return
+            return False
         reply = await self._transport.post(routes.REPORT, report)
         answer = codec.decode(reply.body, ReportAnswer)
         self._reporting.accepted(send_all=answer.send_all)
         _REPORTS.inc()
         if answer.send_all:
             self._news.set()
+        return answer.send_all
+
+
+def _asked_wait(error: FleetError) -> float:
+    """Seconds that the hub asked to be left alone for."""
+    asked = error.retry_after if isinstance(error, Transient) else None
+    return min(asked or 0.0, _LONGEST_ASKED)
 
 
 def _read_position(text: str, identity: Identity) -> Position | None:

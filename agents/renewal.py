@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
+import msgspec
 import structlog
 from prometheus_client import Gauge
 
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 _EXPIRES = Gauge("fleet_agent_certificate_seconds", "Seconds until the certificate expires.")
 _STEP = 30.0
+_EARLIEST, _LATEST = 0.1, 0.8
+"""Fractions of a certificate's life between which it is renewed, whatever the hub would like."""
 
 
 class Renewal:
@@ -51,12 +54,24 @@ class Renewal:
         self._backoff = backoff
         self._rng = Random()  # noqa: S311  # jitter, not a secret
         self._now = asyncio.Event()
+        self._saving = asyncio.Lock()
 
     def ask(self) -> None:
         """The hub does not take the certificate: renew at once, by proof."""
         self._now.set()
 
-    async def save(self, identity: Identity) -> None:
+    async def trust(self, signing_keys: tuple[str, ...]) -> None:
+        """Believe these keys from now on."""
+        async with self._saving:
+            await self._store(msgspec.structs.replace(self.identity, signing_keys=signing_keys))
+
+    async def _save(self, identity: Identity) -> None:
+        """Keep what a renewal made of the identity; the keys to believe may have changed since it began."""
+        async with self._saving:
+            keys = self.identity.signing_keys
+            await self._store(msgspec.structs.replace(identity, signing_keys=keys))
+
+    async def _store(self, identity: Identity) -> None:
         """Store a changed identity, then use it."""
         await self._records.save_identity(identities.encode(identity))
         self.identity = identity
@@ -78,7 +93,8 @@ class Renewal:
                 await self._clock.sleep(self._backoff.delay(failures, self._rng))
 
     async def _until_due(self) -> None:
-        due = self.identity.renew_at(self._rng, fraction=self.hints.renew_after)
+        fraction = min(max(self.hints.renew_after, _EARLIEST), _LATEST)
+        due = self.identity.renew_at(self._rng, fraction=fraction)
         while not self._now.is_set():
             now = self._clock.now()
             if self.identity.not_after is not None:
@@ -101,7 +117,7 @@ class Renewal:
         transport = self._fresh() if by_proof else self._transport
         try:
             renewed, self.hints = await enrolment.renew(
-                transport, self.identity, save=self.save, by_proof=by_proof
+                transport, self.identity, save=self._save, by_proof=by_proof
             )
         finally:
             if by_proof:
