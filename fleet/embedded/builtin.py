@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
-from fleet.embedded import defaults
+from fleet.embedded import crds, defaults
 from fleet.embedded.errors import Cause, bad_request
 from fleet.embedded.kinds import Kind
 from fleet.embedded.schema import Node
@@ -182,6 +182,9 @@ def faults(kind: Kind, obj: JsonObject, live: JsonObject | None) -> list[Cause]:
     found: list[Cause] = []
     if kind.kind in ("ConfigMap", "Secret") and not kind.group:
         found.extend(_bad_keys(obj))
+        found.extend(_too_long(obj))
+    if kind.store_key == crds.CRDS:
+        found.extend(crds.faults(obj))
     if kind.kind in ("ConfigMap", "Secret") and live is not None and live.get("immutable"):
         found.extend(_immutable_data(obj, live))
     if live is not None:
@@ -193,6 +196,7 @@ def faults(kind: Kind, obj: JsonObject, live: JsonObject | None) -> list[Cause]:
     return found
 
 
+_LARGEST_DATA = 1024 * 1024
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _KEY_RULE = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
@@ -211,6 +215,16 @@ def _bad_keys(obj: JsonObject) -> list[Cause]:
         for key in obj.get(field) or ()
         if not _KEY.fullmatch(key) or len(key) > 253
     ]
+
+
+def _too_long(obj: JsonObject) -> list[Cause]:
+    size = sum(
+        len(value) for name in ("data", "binaryData") for value in (obj.get(name) or {}).values()
+    )
+    if size <= _LARGEST_DATA:
+        return []
+    message = f"Too long: may not be more than {_LARGEST_DATA} bytes"
+    return [Cause(reason="FieldValueTooLong", field="[]", message=message)]
 
 
 def _immutable_data(obj: JsonObject, live: JsonObject) -> list[Cause]:

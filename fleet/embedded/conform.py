@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
@@ -53,6 +54,10 @@ def declared(
         raise errors.internal(
             f"{named}: .{path}: expected {_WORDS.get(wanted, wanted)}, got {_go(value)}"
         )
+    if shaper.duplicates:
+        path, names = shaper.duplicates[0]
+        shown = ",".join(f"{key}={json.dumps(value)}" for key, value in sorted(names.items()))
+        raise errors.internal(f"{named}: .{path}: duplicate entries for key [{shown}]")
     if shaper.unknown and (not kind.is_custom or write.validation == "Strict"):
         raise errors.internal(f"{named}: .{shaper.unknown[0]}: field not declared in schema")
     return found

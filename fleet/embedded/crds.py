@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from fleet.codec.jsontypes import JsonObject
+from fleet.embedded.errors import Cause
 from fleet.embedded.kinds import CRUD, Kind, Kinds
 from fleet.embedded.schema import ANY, Compiler, Node
 from fleet.embedded.store import Change, Store
@@ -93,6 +94,25 @@ def with_names(names: JsonObject) -> JsonObject:
         "singular": str(names["kind"]).lower(),
         **names,
     }
+
+
+def faults(definition: JsonObject) -> list[Cause]:
+    """What is wrong with a definition as a whole."""
+    found: list[Cause] = []
+    spec, name = definition.get("spec") or {}, definition["metadata"]["name"]
+    wanted = f"{(spec.get('names') or {}).get('plural')}.{spec.get('group')}"
+    if name != wanted:
+        message = f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group'
+        found.append(Cause(reason="FieldValueInvalid", field="metadata.name", message=message))
+    versions = spec.get("versions") or ()
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        message = "Invalid value: must have exactly one version marked as storage version"
+        found.append(Cause(reason="FieldValueInvalid", field="spec.versions", message=message))
+    for index, version in enumerate(versions):
+        if not (version.get("schema") or {}).get("openAPIV3Schema"):
+            field = f"spec.versions[{index}].schema.openAPIV3Schema"
+            found.append(Cause(reason="FieldValueRequired", field=field, message="Required value"))
+    return found
 
 
 def kinds_of(definition: JsonObject, metadata: Node) -> Iterator[Kind]:

@@ -9,7 +9,7 @@ from fleet.embedded import errors, forms, patches, scale
 from fleet.embedded.answers import json_answer, success
 from fleet.embedded.api import Api
 from fleet.embedded.conform import Write
-from fleet.embedded.errors import Cause
+from fleet.embedded.errors import Cause, Refusal
 from fleet.embedded.kinds import Kind
 from fleet.embedded.lists import Lists
 from fleet.embedded.requests import Call, as_object
@@ -17,6 +17,7 @@ from fleet.embedded.reviews import review
 from fleet.embedded.watches import Watches
 
 _PROPAGATIONS = ("Background", "Foreground", "Orphan")
+_LASTING = ("default", "kube-system", "kube-public")
 _OWN_SUBRESOURCES = ("", "status")
 _ANSWERED_WITH_OBJECT = {
     "Namespace",
@@ -168,6 +169,9 @@ class Resources:
         target = call.target
         options = await self._delete_options(call)
         obj = self._api.get(call.kind, target.namespace, target.name)
+        if call.kind.store_key == ("", "namespaces") and target.name in _LASTING:
+            message = f'namespaces "{target.name}" is forbidden: this namespace may not be deleted'
+            raise Refusal(403, "Forbidden", message)
         _check_preconditions(call.kind, obj, options)
         left = self._api.lifecycle.delete(
             call.kind, obj, _propagation(call.kind, options), dry_run=_is_dry(call, options)

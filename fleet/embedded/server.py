@@ -13,12 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.embedded import discovery, errors, openapi
@@ -75,7 +80,7 @@ class EmbeddedServer:
         self.port = self.options.port
         recorded = tables()
         self.kinds = Kinds(recorded.kinds)
-        self.store = store or Store(kept_events=self.options.kept_events)
+        self.store = store or Store(kept_events=self.options.kept_events, version=_first_version())
         self.api = Api(self.store, self.kinds, recorded.metadata)
         self._definitions = Definitions(self.store, self.kinds, recorded.metadata, now)
         self._lists = Lists(self.store)
@@ -99,7 +104,7 @@ class EmbeddedServer:
 
     async def start(self) -> None:
         """Listen."""
-        server = web.Server(self._handle, access_log=None)
+        server = web.Server(self._handle, request_factory=_request, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=_GRACE)
         await self._runner.setup()
         site = web.TCPSite(
@@ -173,6 +178,9 @@ class EmbeddedServer:
             return await self._answer(request)
         except Refusal as error:
             return refused(error)
+        except web.HTTPRequestEntityTooLarge:
+            message = f"Request entity too large: limit is {_LARGEST_BODY}"
+            return refused(Refusal(413, "RequestEntityTooLarge", message))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001  # the shell of a server: one bad request must not end it
@@ -281,6 +289,25 @@ class EmbeddedServer:
             "gitTreeState": "clean",
             "platform": "embedded",
         }
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    """A request whose body may be as large as a real API server takes it."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY
+    )
+
+
+def _first_version() -> int:
+    """Higher than in any earlier life of a server without a file, so that versions of then are gone, not to come."""
+    return int(time.time() * 1000)
 
 
 def _verb(request: web.BaseRequest, target: Target) -> str:

@@ -40,6 +40,8 @@ class Shaper:
     mistyped: list[tuple[str, str, JsonValue]] = field(default_factory=list)
     """Path, wanted type and value."""
     causes: list[Cause] = field(default_factory=list)
+    duplicates: list[tuple[str, JsonObject]] = field(default_factory=list)
+    """Lists with several items of one key: path and key."""
 
     def shape(self, value: JsonValue, node: Node, path: str = "") -> JsonValue:
         """The value in the form of its schema."""
@@ -130,9 +132,12 @@ class Shaper:
         for index, item in enumerate(items):
             if not isinstance(item, dict):
                 continue
-            name = msgspec.json.encode([item.get(key) for key in node.keys]).decode()
+            defaults = node.items.defaults if node.items else {}
+            names = {key: item.get(key, defaults.get(key)) for key in node.keys}
+            name = text = msgspec.json.encode(names).decode()
+            if name in seen:
+                self.duplicates.append((path, names))
             if name in seen and self.is_custom and self.fills:
-                text = msgspec.json.encode({key: item.get(key) for key in node.keys}).decode()
                 self.causes.append(
                     Cause(
                         reason="FieldValueDuplicate",

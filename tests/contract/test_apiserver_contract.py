@@ -133,6 +133,10 @@ REFUSALS: list[tuple[str, str, str, JsonValue, str, int, str, str]] = [
     ("delete-absent", "DELETE", "/configmaps/absent", None, "", 404, "NotFound", 'configmaps "absent" not found'),
     ("kind-of-other", "POST", "/configmaps", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}, "", 400, "BadRequest", 'Secret in version "v1" cannot be handled as a ConfigMap: converting (v1.Secret) to (core.ConfigMap): unknown conversion'),
     ("no-namespace", "POST", "OTHER/configmaps", {"metadata": {"name": "a"}}, "", 404, "NotFound", 'namespaces "no-such-namespace" not found'),
+    ("duplicate-keys", "PATCH", "/services/s?fieldManager=m", {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}, {"port": 80}]}}, APPLY, 500, "", 'failed to create typed patch object (/s; /v1, Kind=Service): .spec.ports: duplicate entries for key [port=80,protocol="TCP"]'),
+    ("too-long", "POST", "/configmaps", {"metadata": {"name": "a"}, "data": {"x": "y" * 1_100_000}}, "", 422, "Invalid", 'ConfigMap "a" is invalid: []: Too long: may not be more than 1048576 bytes'),
+    ("too-large", "POST", "/configmaps", {"metadata": {"name": "a"}, "data": {"x": "y" * 3_200_000}}, "", 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"),
+    ("lasting", "DELETE", "DEFAULT", None, "", 403, "Forbidden", 'namespaces "default" is forbidden: this namespace may not be deleted'),
     ("selector", "GET", "/configmaps?labelSelector=a==b==c", None, "", 400, "BadRequest", "found '==', expected: ',' or 'end of string'"),
 ]  # fmt: skip
 
@@ -155,6 +159,8 @@ def test_refusals(
     base = f"/api/v1/namespaces/{server.namespace}{path}"
     if path.startswith("OTHER"):
         base = f"/api/v1/namespaces/no-such-namespace{path.removeprefix('OTHER')}"
+    if path == "DEFAULT":
+        base = "/api/v1/namespaces/default"
     if isinstance(body, dict) and method == "POST":
         kind = "Pod" if "pods" in path else "ConfigMap"
         body = {"apiVersion": "v1", "kind": kind, **body}
@@ -162,6 +168,28 @@ def test_refusals(
     assert (answer.status, answer.body.get("reason", "")) == (code, reason), answer.body
     assert answer.body["message"].replace(server.namespace, "NS") == message
     assert answer.body["kind"] == "Status"
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "message"),
+    [
+        ({"metadata": {"name": "others.GROUP"}}, "metadata.name", 'Invalid value: "others.GROUP": must be spec.names.plural+"."+spec.group'),
+        ({"spec": {"versions": [{"name": "v1", "served": True, "storage": True}]}}, "spec.versions[0].schema.openAPIV3Schema", "Required value"),
+    ],
+    ids=["name", "schema"],
+)  # fmt: skip
+def test_definitions_are_validated(
+    server: Server, change: JsonObject, field: str, message: str
+) -> None:
+    group = f"{server.namespace}.example.com"
+    body = crd(group)
+    for key, value in change.items():
+        body[key] = {**body[key], **value}
+    body["metadata"]["name"] = body["metadata"]["name"].replace("GROUP", group)
+    answer = server.ask("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body)
+    assert answer.status == 422
+    causes = [(c["field"], c["message"]) for c in answer.body["details"]["causes"]]
+    assert (field, message.replace("GROUP", group)) in causes
 
 
 def test_put_checks_the_version(server: Server) -> None:
