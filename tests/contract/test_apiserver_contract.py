@@ -2,120 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 
-from fleet.codec import canonical
-from fleet.codec.jsontypes import JsonObject, JsonValue
-from fleet.errors import NotReady
-from fleet.testing.controlplane import Access, ControlPlane, Response
-from fleet.testing.embedded import EmbeddedThread
-
-MERGE = "application/merge-patch+json"
-JSON_PATCH = "application/json-patch+json"
-STRATEGIC = "application/strategic-merge-patch+json"
-APPLY = "application/apply-patch+yaml"
-
-
-@dataclass(frozen=True)
-class Server:
-    """One API server and a namespace in it."""
-
-    access: Access
-    namespace: str
-
-    def ask(
-        self, method: str, path: str, body: JsonValue = None, content_type: str = "application/json"
-    ) -> Response:
-        return self.access.request(method, path, body, content_type=content_type)
-
-    def do(
-        self, method: str, path: str, body: JsonValue = None, content_type: str = "application/json"
-    ) -> JsonObject:
-        answer = self.ask(method, path, body, content_type)
-        assert answer.is_success(), answer.body
-        return answer.body
-
-    def maps(self, name: str = "") -> str:
-        base = f"/api/v1/namespaces/{self.namespace}/configmaps"
-        return f"{base}/{name}" if name else base
-
-    def deployments(self, name: str = "") -> str:
-        base = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
-        return f"{base}/{name}" if name else base
-
-    def apply(self, path: str, body: JsonObject, manager: str = "tester") -> Response:
-        return self.ask("PATCH", f"{path}?fieldManager={manager}", body, APPLY)
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
-    with EmbeddedThread() as running:
-        config = canonical.decode(running.kubeconfig.read_bytes())
-        cluster = config["clusters"][0]["cluster"]
-        ca_file: Path = tmp_path_factory.mktemp("embedded") / "ca.pem"
-        ca_file.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
-        yield Access(
-            name="embedded",
-            server=cluster["server"],
-            ca_file=ca_file,
-            token=config["users"][0]["user"]["token"],
-        )
-
-
-@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.controlplane)])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    if request.param == "embedded":
-        access: Access = request.getfixturevalue("embedded")
-    else:
-        plane: ControlPlane = request.getfixturevalue("cluster")
-        access = plane.access
-    name = f"api-{uuid.uuid4().hex[:8]}"
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    server = Server(access, name)
-    server.do("POST", "/api/v1/namespaces", namespace)
-    yield server
-    server.do("DELETE", f"/api/v1/namespaces/{name}")
-
-
-def eventually(check: Callable[[], bool], within: float = 20) -> None:
-    deadline = time.monotonic() + within
-    while not check():
-        if time.monotonic() > deadline:
-            raise NotReady("it did not come to hold")
-        time.sleep(0.05)
-
-
-def config_map(name: str = "a", **data: str) -> JsonObject:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "labels": {"app": "x"}},
-        "data": data,
-    }
-
-
-def deployment(name: str = "web", **spec: JsonValue) -> JsonObject:
-    labels = {"app": name}
-    pod = {"containers": [{"name": "main", "image": "nginx:1"}]}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-            **spec,
-        },
-    }
-
+from fleet.codec.jsontypes import JsonValue
+from fleet.testing.apiservers import (
+    APPLY,
+    JSON_PATCH,
+    MERGE,
+    STRATEGIC,
+    ApiServer,
+    config_map,
+    deployment,
+)
+from fleet.testing.controlplane import Access
 
 REFUSALS: list[tuple[str, str, str, JsonValue, str, int, str, str]] = [
     ("absent", "GET", "/configmaps/absent", None, "", 404, "NotFound", 'configmaps "absent" not found'),
@@ -147,7 +46,7 @@ REFUSALS: list[tuple[str, str, str, JsonValue, str, int, str, str]] = [
     ids=[row[0] for row in REFUSALS],
 )
 def test_refusals(
-    server: Server,
+    server: ApiServer,
     method: str,
     path: str,
     body: JsonValue,
@@ -170,29 +69,7 @@ def test_refusals(
     assert answer.body["kind"] == "Status"
 
 
-@pytest.mark.parametrize(
-    ("change", "field", "message"),
-    [
-        ({"metadata": {"name": "others.GROUP"}}, "metadata.name", 'Invalid value: "others.GROUP": must be spec.names.plural+"."+spec.group'),
-        ({"spec": {"versions": [{"name": "v1", "served": True, "storage": True}]}}, "spec.versions[0].schema.openAPIV3Schema", "Required value"),
-    ],
-    ids=["name", "schema"],
-)  # fmt: skip
-def test_definitions_are_validated(
-    server: Server, change: JsonObject, field: str, message: str
-) -> None:
-    group = f"{server.namespace}.example.com"
-    body = crd(group)
-    for key, value in change.items():
-        body[key] = {**body[key], **value}
-    body["metadata"]["name"] = body["metadata"]["name"].replace("GROUP", group)
-    answer = server.ask("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body)
-    assert answer.status == 422
-    causes = [(c["field"], c["message"]) for c in answer.body["details"]["causes"]]
-    assert (field, message.replace("GROUP", group)) in causes
-
-
-def test_put_checks_the_version(server: Server) -> None:
+def test_put_checks_the_version(server: ApiServer) -> None:
     first = server.do("POST", server.maps(), config_map(x="1"))
     changed = {**first, "data": {"x": "2"}}
     second = server.do("PUT", server.maps("a"), changed)
@@ -210,14 +87,14 @@ def test_put_checks_the_version(server: Server) -> None:
     assert same["metadata"]["resourceVersion"] == blind["metadata"]["resourceVersion"]
 
 
-def test_names_are_generated(server: Server) -> None:
+def test_names_are_generated(server: ApiServer) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "job-"}}
     names = {server.do("POST", server.maps(), body)["metadata"]["name"] for _ in range(3)}
     assert len(names) == 3
     assert all(name.startswith("job-") and len(name) == 9 for name in names)
 
 
-def test_dry_run_of_every_verb_changes_nothing(server: Server) -> None:
+def test_dry_run_of_every_verb_changes_nothing(server: ApiServer) -> None:
     live = server.do("POST", server.maps(), config_map(x="1"))
     assert server.do("POST", f"{server.maps()}?dryRun=All", config_map("b"))["metadata"]["uid"]
     assert server.do("PUT", f"{server.maps('a')}?dryRun=All", config_map(x="2"))["data"] == {
@@ -230,7 +107,7 @@ def test_dry_run_of_every_verb_changes_nothing(server: Server) -> None:
     assert server.ask("GET", server.maps("b")).status == 404
 
 
-def test_strategic_merge_follows_the_schema(server: Server) -> None:
+def test_strategic_merge_follows_the_schema(server: ApiServer) -> None:
     server.do("POST", server.deployments(), deployment())
     containers = [
         {"name": "side", "image": "s:1"},
@@ -248,7 +125,7 @@ def test_strategic_merge_follows_the_schema(server: Server) -> None:
     assert [c["name"] for c in live["spec"]["template"]["spec"]["containers"]] == ["main"]
 
 
-def test_json_patch_tests_before_it_writes(server: Server) -> None:
+def test_json_patch_tests_before_it_writes(server: ApiServer) -> None:
     server.do("POST", server.maps(), config_map(x="1"))
     steps = [
         {"op": "test", "path": "/data/x", "value": "other"},
@@ -262,7 +139,7 @@ def test_json_patch_tests_before_it_writes(server: Server) -> None:
     assert server.ask("PATCH", server.maps("a"), moved, JSON_PATCH).status == 422
 
 
-def test_lists_continue_at_one_moment(server: Server) -> None:
+def test_lists_continue_at_one_moment(server: ApiServer) -> None:
     for number in range(5):
         server.do("POST", server.maps(), config_map(f"m{number}"))
     query = "labelSelector=app%3Dx&limit=2"
@@ -287,7 +164,7 @@ def test_lists_continue_at_one_moment(server: Server) -> None:
         ("app==y,tier", ["b"]),
     ],
 )
-def test_label_selectors(server: Server, selector: str, names: list[str]) -> None:
+def test_label_selectors(server: ApiServer, selector: str, names: list[str]) -> None:
     for name, labels in (("a", {"app": "x"}), ("b", {"app": "y", "tier": "1"}), ("c", {})):
         body = config_map(name) | {"metadata": {"name": name, "labels": labels}}
         server.do("POST", server.maps(), body)
@@ -299,7 +176,7 @@ def test_label_selectors(server: Server, selector: str, names: list[str]) -> Non
     assert [name for name in listed if name != "kube-root-ca.crt"] == names
 
 
-def test_status_is_written_by_its_own_path_and_manager(server: Server) -> None:
+def test_status_is_written_by_its_own_path_and_manager(server: ApiServer) -> None:
     server.do("POST", server.deployments(), deployment())
     body = {
         "apiVersion": "apps/v1",
@@ -317,7 +194,7 @@ def test_status_is_written_by_its_own_path_and_manager(server: Server) -> None:
     assert entry["fieldsV1"] == {"f:status": {"f:observedGeneration": {}}}
 
 
-def test_scale_is_seen_apart(server: Server) -> None:
+def test_scale_is_seen_apart(server: ApiServer) -> None:
     server.do("POST", server.deployments(), deployment())
     scale = server.do("GET", f"{server.deployments('web')}/scale")
     assert (scale["kind"], scale["apiVersion"]) == ("Scale", "autoscaling/v1")
@@ -327,7 +204,7 @@ def test_scale_is_seen_apart(server: Server) -> None:
     assert (live["spec"]["replicas"], live["metadata"]["generation"]) == (4, 2)
 
 
-def test_apply_gives_up_only_what_nobody_else_owns(server: Server) -> None:
+def test_apply_gives_up_only_what_nobody_else_owns(server: ApiServer) -> None:
     path = server.maps("a")
     assert server.apply(path, config_map(x="1", y="2"), "one").status == 201
     assert server.apply(path, config_map(y="2"), "two").status == 200
@@ -342,7 +219,7 @@ def test_apply_gives_up_only_what_nobody_else_owns(server: Server) -> None:
     }
 
 
-def test_apply_takes_what_an_update_wrote_only_by_force(server: Server) -> None:
+def test_apply_takes_what_an_update_wrote_only_by_force(server: ApiServer) -> None:
     server.do("POST", f"{server.maps()}?fieldManager=old", config_map(x="1"))
     refused = server.apply(server.maps("a"), config_map(x="2"))
     assert refused.status == 409
@@ -355,7 +232,7 @@ def test_apply_takes_what_an_update_wrote_only_by_force(server: Server) -> None:
     assert owners == {"tester": "Apply", "old": "Update"}
 
 
-def test_sets_and_maps_of_keyed_lists(server: Server) -> None:
+def test_sets_and_maps_of_keyed_lists(server: ApiServer) -> None:
     service = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -379,185 +256,7 @@ def test_sets_and_maps_of_keyed_lists(server: Server) -> None:
     assert [p["port"] for p in live["spec"]["ports"]] == [81]
 
 
-def crd(group: str) -> JsonObject:
-    item = {
-        "type": "object",
-        "required": ["id"],
-        "properties": {
-            "id": {"type": "string"},
-            "note": {"type": "string"},
-            "on": {"type": "boolean", "default": True},
-        },
-    }
-    spec = {
-        "type": "object",
-        "properties": {
-            "items": {
-                "type": "array",
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["id"],
-                "items": item,
-            },
-            "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
-            "mode": {"type": "string", "enum": ["fast", "slow"], "default": "fast"},
-            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-            "port": {"x-kubernetes-int-or-string": True},
-        },
-    }
-    schema = {
-        "openAPIV3Schema": {
-            "type": "object",
-            "properties": {
-                "spec": spec,
-                "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-            },
-        }
-    }
-    version = {"served": True, "schema": schema, "subresources": {"status": {}}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"things.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"kind": "Thing", "plural": "things"},
-            "versions": [{"name": "v1", "storage": True, **version}, {"name": "v1beta1", "storage": False, **version}],
-        },
-    }  # fmt: skip
-
-
-@pytest.fixture
-def things(server: Server) -> Iterator[str]:
-    """The path of a custom resource's collection."""
-    group = f"{server.namespace}.example.com"
-    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    server.do("POST", definitions, crd(group))
-    path = f"/apis/{group}/v1/namespaces/{server.namespace}/things"
-    eventually(lambda: server.ask("GET", path).status == 200)
-    yield path
-    server.do("DELETE", f"{definitions}/things.{group}")
-
-
-def thing(server: Server, version: str = "v1", **spec: JsonValue) -> JsonObject:
-    group = f"{server.namespace}.example.com"
-    return {"apiVersion": f"{group}/{version}", "kind": "Thing", "metadata": {"name": "t"}, "spec": spec}  # fmt: skip
-
-
-def test_custom_resources_are_pruned_and_completed(server: Server, things: str) -> None:
-    body = thing(server, items=[{"id": "a", "lost": 1}], lost=2, free={"kept": 3}, port="http")
-    live = server.do("POST", things, body)
-    assert live["spec"] == {
-        "items": [{"id": "a", "on": True}], "mode": "fast", "free": {"kept": 3}, "port": "http",
-    }  # fmt: skip
-    assert live["metadata"]["generation"] == 1
-    older = server.do("GET", f"{things.replace('/v1/', '/v1beta1/')}/t")
-    assert older["apiVersion"].endswith("/v1beta1")
-    assert older["metadata"]["uid"] == live["metadata"]["uid"]
-
-
-@pytest.mark.parametrize(
-    ("spec", "field", "message"),
-    [
-        ({"mode": "odd"}, "spec.mode", 'Unsupported value: "odd": supported values: "fast", "slow"'),
-        ({"items": [{"note": "x"}]}, "spec.items[0].id", "Required value"),
-        ({"tags": [1]}, "spec.tags[0]", 'Invalid value: "integer": spec.tags[0] in body must be of type string: "integer"'),
-        ({"items": [{"id": "a"}, {"id": "a"}]}, "spec.items[1]", 'Duplicate value: {"id":"a"}'),
-        ({"tags": ["a", "a"]}, "spec.tags[1]", 'Duplicate value: "a"'),
-    ],
-    ids=["enum", "required", "type", "duplicate-key", "duplicate-in-set"],
-)  # fmt: skip
-def test_custom_resources_are_validated(
-    server: Server, things: str, spec: JsonObject, field: str, message: str
-) -> None:
-    answer = server.ask("POST", things, thing(server, **spec))
-    assert (answer.status, answer.body["reason"]) == (422, "Invalid")
-    causes = [(c["field"], c["message"]) for c in answer.body["details"]["causes"]]
-    assert (field, message) in causes
-
-
-def test_apply_of_custom_resources_merges_by_key(server: Server, things: str) -> None:
-    path = f"{things}/t"
-    server.apply(path, thing(server, items=[{"id": "a", "note": "1"}], tags=["x"]), "one")
-    live = server.apply(path, thing(server, items=[{"id": "b"}], tags=["y"]), "two").body
-    assert [item["id"] for item in live["spec"]["items"]] == ["a", "b"]
-    assert live["spec"]["tags"] == ["x", "y"]
-    entry = next(e for e in live["metadata"]["managedFields"] if e["manager"] == "two")
-    assert entry["fieldsV1"] == {
-        "f:spec": {
-            "f:items": {'k:{"id":"b"}': {".": {}, "f:id": {}}},
-            "f:tags": {'v:"y"': {}},
-        }
-    }
-    live = server.apply(path, thing(server, items=[]), "one").body
-    assert [item["id"] for item in live["spec"]["items"]] == ["b"]
-    assert live["spec"]["tags"] == ["y"]
-
-
-def test_custom_status_is_apart(server: Server, things: str) -> None:
-    made = server.do("POST", things, {**thing(server), "status": {"a": 1}})
-    assert "status" not in made
-    live = server.do("PATCH", f"{things}/t/status", {"status": {"a": 2}, "spec": {"mode": "slow"}}, MERGE)  # fmt: skip
-    assert (live["status"], live["spec"]["mode"]) == ({"a": 2}, "fast")
-    assert live["metadata"]["generation"] == 1
-    unversioned = server.ask("PUT", f"{things}/t", thing(server))
-    assert (unversioned.status, unversioned.body["reason"]) == (422, "Invalid")
-
-
-def test_dependents_wait_or_go_with_their_owner(server: Server) -> None:
-    owner = server.do("POST", server.maps(), config_map("owner"))
-    reference = {
-        "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"],
-        "blockOwnerDeletion": True,
-    }  # fmt: skip
-    child = config_map("child")
-    child["metadata"] |= {"ownerReferences": [reference], "finalizers": ["example.com/hold"]}
-    server.do("POST", server.maps(), child)
-    options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
-    eventually(lambda: "foregroundDeletion" in (server.do("DELETE", server.maps("owner"), options)["metadata"].get("finalizers") or ()))  # fmt: skip
-    eventually(lambda: bool(server.do("GET", server.maps("child"))["metadata"].get("deletionTimestamp")))  # fmt: skip
-    assert server.ask("GET", server.maps("owner")).status == 200
-    server.do("PATCH", server.maps("child"), {"metadata": {"finalizers": None}}, MERGE)
-    eventually(lambda: server.ask("GET", server.maps("owner")).status == 404)
-    assert server.ask("GET", server.maps("child")).status == 404
-
-
-def test_delete_answers_with_a_status_or_the_waiting_object(server: Server) -> None:
-    made = server.do("POST", server.maps(), config_map())
-    gone = server.do("DELETE", server.maps("a"))
-    assert (gone["kind"], gone["status"]) == ("Status", "Success")
-    assert gone["details"] == {"name": "a", "kind": "configmaps", "uid": made["metadata"]["uid"]}
-    held = config_map()
-    held["metadata"]["finalizers"] = ["example.com/hold"]
-    server.do("POST", server.maps(), held)
-    waiting = server.do("DELETE", server.maps("a"))
-    assert waiting["kind"] == "ConfigMap"
-    again = server.do("DELETE", server.maps("a"))
-    assert again["metadata"]["deletionTimestamp"] == waiting["metadata"]["deletionTimestamp"]
-    new = server.ask("PATCH", server.maps("a"), {"metadata": {"finalizers": ["example.com/more"]}}, MERGE)  # fmt: skip
-    assert new.status == 422
-    server.do("PATCH", server.maps("a"), {"metadata": {"finalizers": None}}, MERGE)
-    assert server.ask("GET", server.maps("a")).status == 404
-
-
-def test_collections_are_deleted_by_selector(server: Server) -> None:
-    for name, app in (("a", "x"), ("b", "y")):
-        body = config_map(name) | {"metadata": {"name": name, "labels": {"app": app}}}
-        server.do("POST", server.maps(), body)
-    server.do("DELETE", f"{server.maps()}?labelSelector=app%3Dx")
-    assert server.ask("GET", server.maps("a")).status == 404
-    assert server.ask("GET", server.maps("b")).status == 200
-
-
-def test_namespaces_carry_their_name_and_finalizer(server: Server) -> None:
-    live = server.do("GET", f"/api/v1/namespaces/{server.namespace}")
-    assert live["metadata"]["labels"] == {"kubernetes.io/metadata.name": server.namespace}
-    assert live["spec"] == {"finalizers": ["kubernetes"]}
-    assert live["status"] == {"phase": "Active"}
-    eventually(lambda: server.ask("GET", f"/api/v1/namespaces/{server.namespace}/serviceaccounts/default").status == 200)  # fmt: skip
-
-
-def test_reviews_are_answered(server: Server) -> None:
+def test_reviews_are_answered(server: ApiServer) -> None:
     spec = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
     body = {
         "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec,
@@ -566,7 +265,7 @@ def test_reviews_are_answered(server: Server) -> None:
     assert answer["status"]["allowed"] is True
 
 
-def test_nobody_is_let_in_without_credentials(server: Server) -> None:
+def test_nobody_is_let_in_without_credentials(server: ApiServer) -> None:
     stranger = Access(
         name="stranger", server=server.access.server, ca_file=server.access.ca_file, token="wrong"
     )
