@@ -7,6 +7,7 @@ Handlers translate between HTTP and the hub's parts; nothing is decided here. De
 from __future__ import annotations
 
 import hmac
+import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ from fleet.codec.redaction import redact
 from fleet.errors import BadInput, Denied, FleetError, NotReady, Transient
 from fleet.git.urls import same_repository
 from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.pki.files import read_private, write_private
 from fleet.runtime import probes
+from fleet.store.port import Conflict
 from fleet.wire import api
 from hub.approvals import Approvals
 from hub.enrolment import Enrolment
@@ -121,7 +124,7 @@ class Api:
                 raise web.HTTPUnauthorized
             return await handler(request)
         except FleetError as error:
-            return _error(_STATUS.get(type(error), 400), error.reason, str(error))
+            return _error(_status_of(error), error.reason, str(error))
         except web.HTTPUnauthorized:
             return _error(401, "Unauthorized", "a valid token is needed: fleet --token-file FILE")
         except web.HTTPException as error:
@@ -129,7 +132,8 @@ class Api:
 
     def _knows(self, request: web.Request) -> bool:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        same = hmac.compare_digest(given.strip().encode(), self.token.encode())
+        words = given.strip().encode("utf-8", "surrogateescape")
+        same = hmac.compare_digest(words, self.token.encode())
         return scheme.lower() == "bearer" and same
 
     # apps
@@ -155,7 +159,7 @@ class Api:
         return _json(api.OperationAnswer(id="", target=str(target), kind="refresh"), 202)
 
     def _target(self, name: str) -> TargetId:
-        """Find the target of ``NAME`` or ``CLUSTER/NAME``."""
+        """Find the target of ``NAME`` or ``CLUSTER~NAME``."""
         cluster, _, app = name.rpartition("~")
         found = [
             id_
@@ -194,7 +198,7 @@ class Api:
 
     def _known_cluster(self, request: web.Request) -> ClusterName:
         name = ClusterName(request.match_info["name"])
-        if name not in {row.name for row in self.views.clusters().items}:
+        if name not in self.views.cluster_names():
             raise NotFound(f"there is no cluster {name!r}")
         return name
 
@@ -254,13 +258,19 @@ class Api:
         )
 
 
-_STATUS: dict[type[FleetError], int] = {
+_STATUS: dict[type, int] = {
     NotFound: 404,
     BadInput: 400,
     Denied: 403,
     NotReady: 409,
+    Conflict: 409,
     Transient: 503,
 }
+
+
+def _status_of(error: FleetError) -> int:
+    """A kind of error that is not in the table is answered as what it is derived from."""
+    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
 
 
 async def _body(request: web.Request, kind: type[T]) -> T:
@@ -305,10 +315,13 @@ def _tls(settings: ApiListener) -> ssl.SSLContext | None:
 
 def read_or_make_token(path: Path) -> str:
     """Return the administrators' token, made at the first start (0600)."""
-    from fleet.pki.files import write_private
-
     if not path.exists():
-        import secrets
-
         write_private(path, f"{secrets.token_urlsafe(32)}\n".encode())
-    return path.read_text().strip()
+    token = read_private(path).decode("utf-8", "replace").strip()
+    if not token:
+        # nothing is what a call without a token sends
+        raise BadInput(
+            f"the administrators' token in {path} is empty",
+            hint="write a token into it, or remove the file and the hub makes one",
+        )
+    return token

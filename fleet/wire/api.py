@@ -17,7 +17,7 @@ Paths are below ``/api/v1``; every call but the probes and the webhook wants ``A
 | ``GET problems`` | `ProblemList` |
 | ``GET repositories`` | `RepositoryList` |
 
-Errors are ``{"error": {"reason", "message"}}`` with status 400 (bad input), 401, 404, 409 or 503.
+Errors are ``{"error": {"reason", "message"}}`` with status 400 (bad input), 401, 403, 404, 409, 500 or 503.
 """
 
 from __future__ import annotations
