@@ -62,7 +62,6 @@ class Retention:
         changes += [Put(Kind.UNUSED, digest, now) for digest in unused if digest not in marks]
         changes += [Delete(Kind.UNUSED, digest) for digest in old]
         changes += [Delete(Kind.SECTIONS, digest) for digest in old if digest in sections]
-        gone = sorted(old & artifacts)
         keys = [key for key, artifact in closures.items() if artifact in old]
         changes += [Delete(Kind.CLOSURES, key) for key in keys]
         if changes:
@@ -70,11 +69,16 @@ class Retention:
             await self.store.commit(*changes)
         for key in keys:
             self.forgotten(key)
-        for digest in gone:
-            await self.artifacts.delete(Digest(digest))
+        gone = 0
+        for digest in sorted(old & artifacts):
+            if (
+                digest not in self._in_use()
+            ):  # a render that had its closure before may have ended now
+                await self.artifacts.delete(Digest(digest))
+                gone += 1
         if gone:
-            log.info("forgot unused artifacts", count=len(gone), closures=len(keys))
-        return len(gone)
+            log.info("forgot unused artifacts", count=gone, closures=len(keys))
+        return gone
 
     def _is_old(self, mark: bytes | None) -> bool:
         return mark is not None and self.clock.now() - datetime.fromisoformat(mark.decode()) > KEEP

@@ -8,7 +8,7 @@ from fleet.codec.canonical import Digest
 from fleet.model.identity import TargetId
 from fleet.render.ports import StoredClosure
 from fleet.rollout import Candidate
-from fleet.store.port import Kind, Put
+from fleet.store.port import Change, Delete, Kind, Put
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore
 from hub.retention import KEEP, Retention
@@ -71,3 +71,29 @@ async def test_what_came_back_into_use_starts_anew() -> None:
     assert await artifacts.has(digest)
     await clock.advance(WEEK)
     assert await retention.collect() == 1
+
+
+async def test_what_comes_back_into_use_while_records_go_keeps_its_artifact() -> None:
+    artifacts, clock, state = MemoryArtifactStore(), FakeClock(), State()
+    digest = await artifacts.put(b"1")
+
+    class Busy(MemoryStore):
+        """A store whose commits let a render end meanwhile."""
+
+        async def commit(self, *changes: Change) -> None:
+            await super().commit(*changes)
+            if Delete(Kind.UNUSED, digest) in changes:
+                state.candidates[TargetId.parse("c/a")] = Candidate(digest=digest)
+
+    retention = Retention(
+        store=Busy(),
+        artifacts=artifacts,
+        state=state,
+        clock=clock,
+        named=frozenset,
+        forgotten=lambda _key: None,
+    )
+    await retention.collect()
+    await clock.advance(WEEK)
+    assert await retention.collect() == 0
+    assert await artifacts.has(digest)
