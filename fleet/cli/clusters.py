@@ -21,6 +21,7 @@ from fleet.cli.output import (
     value_of,
 )
 from fleet.errors import BadInput
+from fleet.pki.files import write_private
 from fleet.wire import api
 
 app = typer.Typer(no_args_is_help=True, help="Clusters: add, list, get, remove, revoke.")
@@ -63,8 +64,7 @@ def add_cluster(
         print_value(value_of(answer), output)
         return
     if token_out is not None:
-        token_out.touch(mode=0o600)
-        token_out.write_text(answer.token + "\n")
+        write_private(token_out, f"{answer.token}\n".encode())
         file = str(token_out)
     else:
         file = f"{name}.token"

@@ -242,6 +242,7 @@ def test_cluster_life(hub: Hub, tmp_path: Path) -> None:
     assert rows["edge"]["labels"] == {"env": "edge"}
     assert rows["edge"]["state"] == "NotJoined"
     token = tmp_path / "token"
+    token.touch(mode=0o644)
     again = hub.fleet("cluster", "add", "edge", "--token-out", str(token))
     assert again.out.startswith("fleet agent join --hub https://127.0.0.1:")
     assert token.stat().st_mode & 0o777 == 0o600
