@@ -127,7 +127,7 @@ async def _compare(base: Side, head: Side, folder: str, *, manifests: bool) -> _
         findings.unchecked.append("what broken documents of the first revision would have made")
     finder = LineFinder(new_files.documents)
     findings.problems += sorted({finder.exactly(item) for item in new.problems}, key=_place)
-    findings.unchecked += new.unchecked
+    findings.unchecked += [*old.unchecked, *new.unchecked]
     before = foresight.at_base(old)
     after = foresight.at_head(new, before)
     findings.held += foresight.held(before, after)

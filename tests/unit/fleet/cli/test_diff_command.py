@@ -267,6 +267,15 @@ def test_a_failing_set_keeps_what_it_has(repo: RepoBuilder, diff: Fleet) -> None
     assert any(item["object"] == "ApplicationSet/apps" for item in done.json["problems"])
 
 
+def test_a_set_that_only_the_hub_can_evaluate_is_said(repo: RepoBuilder, diff: Fleet) -> None:
+    start, end = SET.index("  - git:"), SET.index("  template:")
+    forge = f"{SET[:start]}  - scmProvider: {{github: {{organization: shop}}}}\n{SET[end:]}"
+    repo.commit({"fleet/forge.yaml": forge.replace("name: apps", "name: forge")})
+    repo.commit({"fleet/forge.yaml": None})
+    (said,) = diff().json["unchecked"]
+    assert "what ApplicationSet forge makes" in said
+
+
 def test_a_broken_document_is_named_with_its_line(repo: RepoBuilder, diff: Fleet) -> None:
     repo.commit({"fleet/bad.yaml": app("bad").replace("project: default", "project: [1]")})
     done = diff()
