@@ -16,7 +16,7 @@ from prometheus_client import Counter
 
 from agents.live import LiveTable
 from fleet.codec.jsontypes import JsonObject
-from fleet.errors import FleetError
+from fleet.errors import FleetError, NotReady, Transient
 from fleet.health.assess import has_rule
 from fleet.kube.errors import Conflict, NotFound, UnknownKind
 from fleet.kube.port import ClusterPort, Propagation, Resource
@@ -117,7 +117,7 @@ class Applier:
 
     async def gone(self, ref: ObjectRef, uid: str) -> bool:
         """Look whether an object is gone, or another one has taken its name."""
-        resource = (await self._cluster.discovery()).preferred(ref.group, ref.kind)
+        resource = await self._served(ref)
         if resource is None:
             return True
         try:
@@ -128,7 +128,7 @@ class Applier:
 
     async def why_not_gone(self, ref: ObjectRef) -> str:
         """Say what an object that was deleted waits for."""
-        resource = (await self._cluster.discovery()).preferred(ref.group, ref.kind)
+        resource = await self._served(ref)
         if resource is None:
             return "is gone"
         try:
@@ -137,6 +137,19 @@ class Applier:
             return "is gone"
         names = ", ".join(live["metadata"].get("finalizers") or ())
         return f"waits for finalizer {names}" if names else "is being deleted"
+
+    async def _served(self, ref: ObjectRef) -> Resource | None:
+        """An object's kind as the cluster serves it; None where it certainly does not, and so no such object is there."""
+        discovery = await self._cluster.discovery()
+        found = discovery.preferred(ref.group, ref.kind)
+        if found is None:
+            discovery = await self._cluster.discovery(refresh=True)
+            found = discovery.preferred(ref.group, ref.kind)
+        if found is None and not discovery.sees(ref.group):
+            raise NotReady(f"the cluster does not say what it serves of {ref.group}").at(
+                object=str(ref)
+            )
+        return found
 
     async def resource_for(self, manifest: Manifest) -> Resource:
         """The kind as the cluster serves it in the manifest's version; raises UnknownKind."""
@@ -193,10 +206,10 @@ class Applier:
 
     async def _delete(self, change: Change, target: str, propagation: Propagation) -> Applied:
         ref = change.ref
-        resource = (await self._cluster.discovery()).preferred(ref.group, ref.kind)
-        if resource is None:
-            return Applied(change)
         try:
+            resource = await self._served(ref)
+            if resource is None:
+                return Applied(change)
             async with self._slots:
                 live = await self._delete_ours(resource, change, target, propagation)
         except (NotFound, Conflict):
@@ -206,7 +219,7 @@ class Applier:
             _DELETED.labels(error.reason).inc()
             return Applied(change, error=error)
         _DELETED.labels("deleted").inc()
-        if live is None:
+        if live is None or resource is None:
             self._table.remove(ref)
         else:
             self._table.observe(resource, live)
@@ -219,9 +232,14 @@ class Applier:
         uid = change.uid or await self._proven_uid(resource, ref, target)
         if not uid:
             return None
-        return await self._cluster.delete(
-            resource, ref.namespace, ref.name, propagation=propagation, uid=uid
-        )
+        try:
+            return await self._cluster.delete(
+                resource, ref.namespace, ref.name, propagation=propagation, uid=uid
+            )
+        except Conflict as error:
+            if await self.gone(ref, uid):
+                raise
+            raise Transient(f"not deleted: {error.message}").at(object=str(ref)) from error
 
     async def _proven_uid(self, resource: Resource, ref: ObjectRef, target: str) -> str:
         """The UID of an object whose own annotation says that it is this target's; empty where it is not."""

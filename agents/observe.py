@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 _WATCHES = Gauge("fleet_agent_watches", "Open watches.")
 _LISTS = Counter("fleet_agent_lists_total", "Lists taken to start a watch, or to start it over.")
 
+_LASTING = 1.0
+"""Seconds after which a watch that ends was a good one: it may be started again at once."""
+
 Needs = Callable[[KindKey], bool]
 
 
@@ -83,15 +86,14 @@ class Observer:
         """Return when all kinds are followed from a complete list; raises why one cannot be."""
         await self._started.wait()
         wanted = [
-            self._watch(resource, namespace, full=full((resource.group, resource.kind)))
+            (resource, namespace, full((resource.group, resource.kind)))
             for resource in resources
             for namespace in self._places(resource)
         ]
-        for watch in wanted:
-            await watch.tried.wait()
-        for watch in wanted:
-            if not watch.is_listed and watch.error is not None:
-                raise watch.error
+        for resource, namespace, is_full in wanted:
+            self._watch(resource, namespace, full=is_full)
+        for resource, namespace, is_full in wanted:
+            await self._listed(resource, namespace, full=is_full)
 
     def keep_only(self, kinds: Iterable[KindKey]) -> None:
         """End the watches of all other kinds."""
@@ -118,6 +120,16 @@ class Observer:
         watch.task = self._group.create_task(self._follow(key, watch), name=name)
         return watch
 
+    async def _listed(self, resource: Resource, namespace: str, *, full: bool) -> None:
+        """Wait for the list of a watch, or of the one that has taken its place meanwhile."""
+        while True:
+            watch = self._watch(resource, namespace, full=full)
+            await watch.tried.wait()
+            if watch.is_listed:
+                return
+            if watch.error is not None:
+                raise watch.error
+
     def _end(self, watch: _Watch) -> None:
         if watch.task is not None:
             watch.task.cancel()
@@ -126,18 +138,20 @@ class Observer:
     async def _follow(self, key: tuple[KindKey, str], watch: _Watch) -> None:
         failures = 0
         while True:
+            started = self._clock.monotonic()
+            is_error = False
             try:
-                version = await self._list(watch)
-                failures = 0
-                await self._stream(watch, version)
+                await self._stream(watch, await self._list(watch))
             except Gone:
                 log.info("watch starts over", kind=watch.resource.kind)
             except NotFound:
                 self._lost(key, watch)
                 return
             except FleetError as error:
-                failures += 1
+                is_error = True
                 self._failed(watch, error)
+            failures = 0 if self._has_lasted(started) else failures + 1
+            if is_error or failures > 1:
                 await self._clock.sleep(self._pause(failures))
 
     async def _list(self, watch: _Watch) -> str:
@@ -168,7 +182,7 @@ class Observer:
         """Follow from a version, through broken streams, until the server forgot it (Gone)."""
         failures = 0
         while True:
-            before = version
+            before, started, is_error = version, self._clock.monotonic(), False
             stream = self._cluster.watch(
                 watch.resource,
                 resource_version=version,
@@ -186,10 +200,13 @@ class Observer:
                 raise
             except FleetError as error:
                 log.debug("watch broke", kind=watch.resource.kind, error=str(error))
-                failures = 1 if version != before else failures + 1
-                await self._clock.sleep(self._pause(failures))
+                is_error = True
             finally:
                 _WATCHES.dec()
+            was_good = version != before or self._has_lasted(started)
+            failures = 0 if was_good else failures + 1
+            if is_error or failures > 1:
+                await self._clock.sleep(self._pause(failures))
 
     def _take(self, watch: _Watch, event: WatchEvent) -> None:
         match event.type:
@@ -217,6 +234,9 @@ class Observer:
     def _tell(self) -> None:
         for listener in self._listeners:
             listener()
+
+    def _has_lasted(self, started: float) -> bool:
+        return self._clock.monotonic() - started >= _LASTING
 
     def _pause(self, failures: int) -> float:
         return self._backoff.delay(failures, self._rng)

@@ -78,6 +78,10 @@ class Discovery:
         """The kind in the version the cluster prefers."""
         return self._preferred.get((group, kind))
 
+    def sees(self, group: str) -> bool:
+        """Whether all of a group was to be seen; what is missing of another may be there all the same."""
+        return all(name.rpartition("/")[0] != group for name in self.incomplete)
+
     def api_versions(self) -> tuple[str, ...]:
         """``group/version`` and ``group/version/Kind``, sorted, as Helm's Capabilities want them."""
         names = {item.api_version for item in self.resources}
