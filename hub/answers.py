@@ -68,7 +68,8 @@ class Answers:
     _running: dict[AnswerRequest, asyncio.Task[None]] = field(default_factory=dict)
     _begun: dict[AnswerRequest, datetime] = field(default_factory=dict)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL))
-    _waited_for: bool = False
+    _late: set[AnswerRequest] = field(default_factory=set)
+    """First questions that were waited for long enough: nobody waits for them again."""
 
     async def look(
         self, requests: Iterable[AnswerRequest]
@@ -77,15 +78,14 @@ class Answers:
         wanted = list(requests)
         for request in wanted:
             self._ask_if_due(request)
-        first = [
-            self._running[request]
+        first = {
+            request: self._running[request]
             for request in wanted
-            if request not in self._known and request in self._running
-        ]
+            if request not in self._known and request in self._running and request not in self._late
+        }
         if first:
-            self._waited_for = True
-            await asyncio.wait(first, timeout=self.patience)
-            self._waited_for = False
+            await asyncio.wait(first.values(), timeout=self.patience)
+            self._late |= {request for request, task in first.items() if not task.done()}
         return {request: self._now(request) for request in wanted}
 
     def next_due(self) -> float | None:
@@ -117,6 +117,7 @@ class Answers:
         for request, task in list(self._running.items()):
             if request not in wanted:
                 task.cancel()
+        self._late &= wanted
 
     async def close(self) -> None:
         """Stop asking."""
@@ -144,8 +145,9 @@ class Answers:
         before = self._known.get(request)
         async with self._slots:
             known = await self._answered(request, before)
-        late = before is None and not self._waited_for
         self._known[request] = known
+        late = request in self._late
+        self._late.discard(request)
         if late or (before is not None and before.answer != known.answer):
             self.changed()
 

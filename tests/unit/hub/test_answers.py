@@ -97,6 +97,15 @@ async def test_a_slow_first_answer_is_unavailable_until_it_is_there(desk: Desk) 
     assert desk.forges.asked == [ONE]
 
 
+async def test_nobody_waits_twice_for_the_same_question(desk: Desk) -> None:
+    desk.forges.gate.clear()
+    await desk.look()
+    desk.answers.patience = 60
+    async with asyncio.timeout(1):
+        assert isinstance(await desk.look(), Unavailable)
+    assert desk.forges.asked == [ONE]
+
+
 async def test_an_old_answer_is_used_until_the_new_one_is_there(desk: Desk) -> None:
     desk.forges.says[ONE] = ({"a": 1},)
     await desk.look()
