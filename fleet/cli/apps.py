@@ -19,6 +19,7 @@ from fleet.cli.output import (
     print_rows,
     print_value,
     progress,
+    say,
     short,
     text,
     value_of,
@@ -84,16 +85,16 @@ def get_app(context: typer.Context, name: AppName, output: Output = Format.TABLE
         ("Message", row.message),
     ):
         if value:
-            typer.echo(f"{label + ':':<16}{value}")
+            say(f"{label + ':':<16}{value}")
     for label, values in (
         ("Source", detail.sources),
         ("Waits for", row.waiting_for),
         ("Warning", detail.warnings),
     ):
         for value in values:
-            typer.echo(f"{label + ':':<16}{value}")
+            say(f"{label + ':':<16}{value}")
     for item in detail.problems:
-        typer.echo(f"{'Object:':<16}{item.ref}  {item.sync} {item.health or ''}  {item.message}")
+        say(f"{'Object:':<16}{item.ref}  {item.sync} {item.health or ''}  {item.message}")
 
 
 @app.command("sync")

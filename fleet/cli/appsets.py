@@ -12,9 +12,9 @@ from fleet.cli.output import (
     Format,
     Output,
     note,
-    plain,
     print_rows,
     print_value,
+    say,
     text,
     value_of,
 )
@@ -45,16 +45,16 @@ def get_set(context: typer.Context, name: SetName, output: Output = Format.TABLE
         print_value(value_of(row), output)
         return
     stale = " (of its last good result)" if row.last_good else ""
-    typer.echo(f"Name:           {row.name}")
-    typer.echo(f"Status:         {row.reason}")
-    typer.echo(f"Applications:   {len(row.applications)}{stale}")
+    say(f"Name:           {row.name}")
+    say(f"Status:         {row.reason}")
+    say(f"Applications:   {len(row.applications)}{stale}")
     for application in row.applications:
-        typer.echo(f"  {application}")
+        say(f"  {application}")
     if row.held:
-        typer.echo(f"Held:           {row.held}")
-        typer.echo(f"                fleet approve appset/{row.name}")
+        say(f"Held:           {row.held}")
+        say(f"                fleet approve appset/{row.name}")
     for error in row.errors:
-        typer.echo(f"Error:          {error}")
+        say(f"Error:          {error}")
 
 
 @app.command("diff")
@@ -66,9 +66,9 @@ def diff_set(context: typer.Context, name: SetName, output: Output = Format.TABL
     elif not found.holds:
         note(f"nothing of {name} is held")
     for hold in found.holds if output is Format.TABLE else ():
-        typer.echo(plain(hold.message))
+        say(hold.message)
         for sign, names in (("-", hold.removed), ("+", hold.added), ("~", hold.changed)):
             for item in names:
-                typer.echo(plain(f"  {sign} {item}"))
-        typer.echo(plain(f"  fleet approve {hold.subject} --digest {hold.digest}"))
+                say(f"  {sign} {item}")
+        say(f"  fleet approve {hold.subject} --digest {hold.digest}")
     raise typer.Exit(Exit.HELD if found.holds else Exit.OK)

@@ -17,6 +17,7 @@ from fleet.cli.output import (
     note,
     print_rows,
     print_value,
+    say,
     text,
     value_of,
 )
@@ -69,8 +70,8 @@ def add_cluster(
     else:
         file = f"{name}.token"
         note(f"The token is good until {answer.expires}, for one agent. On the cluster:")
-        typer.echo(f"(umask 077; echo '{answer.token}' > {file})")
-    typer.echo(f"fleet agent join --hub {answer.hub} --token-file {file} --config agent.yaml")
+        say(f"(umask 077; echo '{answer.token}' > {file})")
+    say(f"fleet agent join --hub {answer.hub} --token-file {file} --config agent.yaml")
 
 
 @app.command("list")
@@ -92,7 +93,7 @@ def get_cluster(
         shown = (
             ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else value
         )
-        typer.echo(f"{key + ':':<16}{shown}")
+        say(f"{key + ':':<16}{shown}")
 
 
 @app.command("remove")

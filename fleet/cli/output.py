@@ -84,6 +84,11 @@ def _full_width(table: Table) -> int:
     return sum(max(pair) + 2 for pair in zip(longest, headings, strict=True))
 
 
+def say(text: str) -> None:
+    """Write a line of a result for people."""
+    typer.echo(plain(text))
+
+
 def note(text: str) -> None:
     """Say something to people that is not a result."""
     sys.stderr.write(f"{plain(text)}\n")
@@ -91,12 +96,7 @@ def note(text: str) -> None:
 
 def plain(text: str) -> str:
     """Drop control and direction characters that could fool a terminal or its reader."""
-    return "".join(
-        char
-        for char in text
-        if char in "\n\t"
-        or (char.isprintable() and char not in "\u202a\u202b\u202d\u202e\u2066\u2067")
-    )
+    return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 
 def progress(text: str) -> AbstractContextManager[object]:

@@ -17,6 +17,7 @@ from fleet.cli.output import (
     note,
     print_rows,
     print_value,
+    say,
     short,
     text,
     value_of,
@@ -94,21 +95,21 @@ def explain(
 
 def _print_explanation(found: api.Explanation) -> None:
     if not found.exists:
-        typer.echo(f"{found.target} is not a target: {found.why}")
+        say(f"{found.target} is not a target: {found.why}")
         return
-    typer.echo(f"{found.target} is a target: {found.why}")
+    say(f"{found.target} is a target: {found.why}")
     if found.file:
-        typer.echo(f"  document      {found.file}:{found.line}")
+        say(f"  document      {found.file}:{found.line}")
     if found.row:
-        typer.echo(f"  row           {found.row}")
-    typer.echo(f"  decision      {found.decision}")
+        say(f"  row           {found.row}")
+    say(f"  decision      {found.decision}")
     if found.app is not None:
-        typer.echo(f"  status        {found.app.sync}, {found.app.health}  {found.app.message}")
+        say(f"  status        {found.app.sync}, {found.app.health}  {found.app.message}")
     for edge in found.edges:
         mark = "ok" if edge.satisfied else "waits"
-        typer.echo(f"  depends on    {edge.reference}: {mark}: {edge.message}")
+        say(f"  depends on    {edge.reference}: {mark}: {edge.message}")
     for user in found.needed_by:
-        typer.echo(f"  needed by     {user}")
+        say(f"  needed by     {user}")
 
 
 def graph(
@@ -125,9 +126,9 @@ def graph(
         case GraphFormat.JSON:
             print_value(value_of(found), Format.JSON)
         case GraphFormat.DOT:
-            typer.echo(dot(found))
+            say(dot(found))
         case GraphFormat.TEXT:
-            typer.echo(as_text(found))
+            say(as_text(found))
 
 
 def dot(found: api.Graph) -> str:

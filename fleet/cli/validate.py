@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from fleet.cli.exits import Exit
-from fleet.cli.output import Format, Output, note, print_value, progress
+from fleet.cli.output import Format, Output, note, print_value, progress, say
 from fleet.codec.redaction import redact
 from fleet.wire import api
 
@@ -42,7 +42,7 @@ def validate(
     else:
         for problem in verdict.problems:
             kind = "error" if problem.fatal else "warning"
-            typer.echo(redact(f"{kind}: {problem.where}: {problem.message}"))
+            say(redact(f"{kind}: {problem.where}: {problem.message}"))
     for item in verdict.unchecked:
         note(redact(f"not checked: {item}"))
     errors = sum(item.fatal for item in verdict.problems)
