@@ -20,6 +20,7 @@ import msgspec
 from agents.identity import Identity
 from fleet.codec.redaction import one_line
 from fleet.errors import BadInput, Corrupt, Transient
+from fleet.runtime.backoff import retry_after
 from fleet.runtime.proxies import environment_proxy
 from fleet.wire import codec, errors, routes
 
@@ -111,7 +112,9 @@ class Transport:
                 if response.status in (200, 204, 304):
                     return Reply(response.status, content, response.headers.get("ETag", ""))
                 raise errors.error_from(
-                    response.status, content, retry_after=_retry_after(response)
+                    response.status,
+                    content,
+                    retry_after=retry_after(response.headers.get("Retry-After", "")),
                 )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             if _is_refused_certificate(error):
@@ -185,11 +188,6 @@ def _is_refused_certificate(error: BaseException | None) -> bool:
             return any(word in str(error.reason) for word in ("CERTIFICATE", "UNKNOWN_CA"))
         error = error.__cause__ or error.__context__
     return False
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> float | None:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else None
 
 
 def _reason(error: BaseException) -> str:

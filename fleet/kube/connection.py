@@ -24,6 +24,7 @@ from fleet.codec.redaction import one_line
 from fleet.errors import BadInput, FleetError, Transient, Where
 from fleet.kube.errors import OutcomeUnknown, Starting, from_status
 from fleet.kube.limiter import Limiter
+from fleet.runtime.backoff import retry_after
 from fleet.runtime.proxies import environment_proxy
 
 IN_CLUSTER = "in-cluster"
@@ -87,6 +88,8 @@ class Connection:
         self._limiter = Limiter(qps=settings.qps, burst=settings.burst, parallel=settings.parallel)
         self._configuration: Any = None
         self._rest: Any = None
+        self._retired: Any = None
+        """The connections before the last reload: calls may be under way on them."""
         self._proxy: str | None = None
         self._loading = asyncio.Lock()
         self._loaded_at = -_RELOAD_EVERY
@@ -96,9 +99,10 @@ class Connection:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._rest is not None:
-            await self._rest.close()
-            self._rest = None
+        for rest in (self._rest, self._retired):
+            if rest is not None:
+                await rest.close()
+        self._rest = self._retired = None
 
     async def call(self, request: Request, *, etag: str = "") -> Answer:
         """Send a request and read its whole answer; raises the typed error of a refusal."""
@@ -135,7 +139,7 @@ class Connection:
             response = await self._open(request, "", timeout)
         try:
             if response.status != 200:
-                raise _refusal(request, response, await _read(response, request.where))
+                raise _refusal(request, response, await self._body(response, request))
             yield _lines(response, request.where)
         finally:
             response.close()
@@ -143,6 +147,8 @@ class Connection:
     async def _once(
         self, request: Request, etag: str
     ) -> tuple[Answer | None, FleetError | None, float | None]:
+        await self._session()
+        used = self._rest
         response = await self._open(request, etag, self._timeout)
         async with response:
             body = await self._body(response, request)
@@ -151,7 +157,7 @@ class Connection:
         refusal = _refusal(request, response, body)
         if response.status == 429:
             return None, refusal, _retry_after(response) or 1.0
-        if response.status == 401 and await self._reload():
+        if response.status == 401 and await self._reload(used):
             return None, refusal, 0.0
         return None, refusal, None
 
@@ -217,15 +223,17 @@ class Connection:
         rest.pool_manager = _plain_session(rest.pool_manager)
         self._rest = rest
 
-    async def _reload(self) -> bool:
-        """Read the credentials again after a 401; False where that was done only just now."""
+    async def _reload(self, used: Any) -> bool:
+        """Read the credentials again after a 401; False where that was done only just now, and did not help."""
         async with self._loading:
+            if self._rest is not used:
+                return True
             if asyncio.get_running_loop().time() - self._loaded_at < _RELOAD_EVERY:
                 return False
-            previous = self._rest
             await self._load()
-        if previous is not None:
-            await previous.close()
+            retired, self._retired = self._retired, used
+        if retired is not None:
+            await retired.close()
         return True
 
     async def _authorization(self) -> dict[str, str]:
@@ -338,8 +346,7 @@ def _no_answer(request: Request, error: BaseException) -> Transient:
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float | None:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else None
+    return retry_after(response.headers.get("Retry-After", ""))
 
 
 def decoded(body: bytes, where: str) -> JsonObject:

@@ -35,3 +35,9 @@ class Backoff:
     def delay(self, attempt: int, rng: Random) -> float:
         """Choose the wait before the attempt."""
         return rng.uniform(0.0, self.ceiling(attempt))
+
+
+def retry_after(header: str) -> float | None:
+    """Read a ``Retry-After`` header in seconds; None where it says none, or more than a month of them."""
+    text = header.strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None

@@ -29,7 +29,8 @@ class BadWatches(FakeCluster):
         await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
-        for event in ():
+        nothing: tuple[WatchEvent, ...] = ()
+        for event in nothing:
             yield event
 
 

@@ -186,6 +186,55 @@ async def test_token_is_read_again_when_it_is_refused(
     assert await cluster.get(CONFIG_MAPS, "shop", "a") == LIVE
 
 
+async def test_calls_that_are_refused_together_all_get_the_new_token(
+    server: Server, cluster: KubernetesCluster, tmp_path: Path
+) -> None:
+    refused = 0
+    all_refused = asyncio.Event()
+
+    async def by_token(request: web.BaseRequest) -> web.Response:
+        nonlocal refused
+        if request.headers["Authorization"] == "Bearer two":
+            return web.json_response(LIVE)
+        refused += 1
+        if refused == 3:
+            all_refused.set()
+        await all_refused.wait()
+        return web.json_response({}, status=401)
+
+    server.handlers = [answers({"gitVersion": "v1"}), by_token]
+    await cluster.version()
+    cluster._connection._loaded_at -= 100.0
+    kubeconfig(tmp_path, f"http://127.0.0.1:{server.port}", "two")
+    calls = (cluster.get(CONFIG_MAPS, "shop", "a") for _ in range(3))
+    assert await asyncio.gather(*calls) == [LIVE, LIVE, LIVE]
+
+
+@pytest.mark.parametrize("after", ["\N{SUPERSCRIPT TWO}", "9" * 400, "soon"])
+async def test_wait_that_is_no_number_is_none(
+    server: Server, cluster: KubernetesCluster, after: str
+) -> None:
+    server.handlers = [answers({}, 503, **{"Retry-After": after})]
+    with pytest.raises(Transient) as raised:
+        await cluster.get(CONFIG_MAPS, "shop", "a")
+    assert raised.value.retry_after is None
+
+
+async def test_watch_whose_refusal_breaks_off_is_transient(
+    server: Server, cluster: KubernetesCluster
+) -> None:
+    async def broken(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(status=500, headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b"{")
+        return await cut(request)
+
+    server.handlers = [broken]
+    with pytest.raises(Transient):
+        async for _ in cluster.watch(CONFIG_MAPS, resource_version="1"):
+            pass
+
+
 async def test_watch_that_falls_silent_ends(server: Server, cluster: KubernetesCluster) -> None:
     server.handlers = [stream({"type": "ADDED", "object": LIVE}, then=server.silence)]
     async with aclosing(cluster.watch(CONFIG_MAPS, resource_version="1")) as events:
