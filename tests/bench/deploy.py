@@ -277,7 +277,7 @@ async def measure(
     }
 
 
-async def ours(  # noqa: PLR0913  # one round needs all of it
+async def ours(  # one round needs all of it
     estate: Estate,
     repo: RepoBuilder,
     watcher: Watcher,

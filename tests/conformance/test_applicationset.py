@@ -24,8 +24,8 @@ from fleet.argo.reading import Reader
 from fleet.errors import Where
 from fleet.generators import Failed, Generated, Missing, evaluate_set
 from fleet.generators.result import condition
-from fleet.model.application import Application
 from fleet.model.answers import NOT_CONFIGURED, PluginRequest
+from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
 from fleet.model.identity import ClusterName

@@ -8,7 +8,7 @@ Tests judge by the API servers and their audit logs.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -47,9 +47,11 @@ _running: list[Fleet] = []
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that failed shows the ends of the daemons' logs, which go with their folder."""
-    report: pytest.TestReport = yield
+    report = yield
     if report.failed and "/e2e/" in item.nodeid:
         for fleet in _running:
             daemons = (fleet.estate.hub, *(each.agent for each in fleet.estate.members.values()))

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.codec.jsontypes import JsonObject
+from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.errors import NotReady
 from fleet.testing.audit import AGENT
 from fleet.testing.controlplane import ClusterSource
@@ -73,7 +73,7 @@ class Mistake:
     fatal: bool = True
 
 
-def app(world: World, name: str, **more: JsonObject) -> JsonObject:
+def app(world: World, name: str, **more: JsonValue) -> JsonObject:
     """An application on the only cluster, of the folder with its name."""
     settings: JsonObject = {
         "repo": world.repo,

@@ -17,7 +17,7 @@ KINDS = {
     "deployments": "/apis/apps/v1", "services": "/api/v1", "configmaps": "/api/v1",
     "secrets": "/api/v1", "serviceaccounts": "/api/v1",
 }  # fmt: skip
-LIMIT = 60_000_000
+LIMIT = 60 * 1024 * 1024
 SETTLING = 60.0
 
 

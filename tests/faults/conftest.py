@@ -47,7 +47,8 @@ def start_fleet(
     with contextlib.ExitStack() as stack:
 
         def start(**more: object) -> Fleet:
-            stack.callback(lambda: [scrub(plane) for plane in fault_planes.values()])
+            for plane in fault_planes.values():
+                stack.callback(scrub, plane)
             agent = {**QUICK_LINK, **more.pop("agent", {})}  # type: ignore[dict-item]
             started = Fleet.start(
                 tmp_path_factory.mktemp("faults"),

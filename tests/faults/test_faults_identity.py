@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fleet.testing.audit import Cursor
+from fleet.testing.controlplane import ControlPlane
 from fleet.testing.estate import wait_until
 from fleet.testing.faults import (
     change_settings,
@@ -68,12 +69,12 @@ def fleet(shared_fleet: Fleet) -> Iterator[Fleet]:
 def test_certificates_renew_themselves(fleet: Fleet) -> None:
     before = {name: identity_of(fleet.planes[name]) for name in CLUSTERS}
     for name in CLUSTERS:
-        plane = fleet.planes[name]
-        wait_until(
-            lambda p=plane, b=before[name]: identity_of(p)["certificate"] != b["certificate"],
-            what=f"the renewal of {name}",
-            poll=0.2,
-        )
+        plane, old = fleet.planes[name], before[name]["certificate"]
+
+        def is_renewed(plane: ControlPlane = plane, old: str = old) -> bool:
+            return bool(identity_of(plane)["certificate"] != old)
+
+        wait_until(is_renewed, what=f"the renewal of {name}", poll=0.2)
         assert identity_of(plane)["key"] != before[name]["key"]
     _sell(fleet, "after a renewal", *CLUSTERS)
 

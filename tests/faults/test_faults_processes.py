@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.codec.jsontypes import JsonObject
 from fleet.testing.apiproxy import ApiProxy
 from fleet.testing.audit import AGENT, Cursor
 from fleet.testing.estate import wait_until
@@ -321,7 +322,7 @@ def _everywhere(fleet: Fleet, folder: str) -> dict[str, object]:
 
 def _commit_pair(fleet: Fleet, name: str, *, ready_after: float) -> None:
     """Two applications in south, one after the other."""
-    common = {"repo": fleet.repo.url, "cluster": "south"}
+    common: JsonObject = {"repo": fleet.repo.url, "cluster": "south"}
     base = application(f"{name}-base", path=f"{name}/base", namespace=f"t-{name}-base", **common)
     dependent = application(
         f"{name}-dependent", path=f"{name}/dependent", namespace=f"t-{name}-dependent",

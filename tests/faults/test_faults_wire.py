@@ -113,10 +113,10 @@ def test_content_of_another_cluster_is_answered_like_what_does_not_exist(fleet: 
         assert b"canary of north" not in body
         # Nor is it had by claiming to have it.
         claim = _holding(kept["north"], "canary of north").pop()
-        status = TargetStatus(target="own-south", applied=claim, assigned=claim)
+        claimed = TargetStatus(target="own-south", applied=claim, assigned=claim)
         uid = _identity(fleet, "south")["cluster_uid"]
         report = Report(
-            sequence=10**6, epoch=1, generation=1, facts=ClusterFacts(uid=uid), changed=(status,),
+            sequence=10**6, epoch=1, generation=1, facts=ClusterFacts(uid=uid), changed=(claimed,),
             complete=True,
         )  # fmt: skip
         assert _ask(fleet, context, "POST", routes.REPORT, codec.encode(report))[0] == 200
@@ -171,7 +171,7 @@ def test_old_and_foreign_assignments_are_refused_when_they_are_replayed(fleet: F
             member.agent.start()
             fake.wait_taken(fake.handed_out + 2)
         assert [str(w) for w in writes_of_applications(cursor)] == []
-        assert plane.get(path)["data"] == {"text": "newer"}
+        assert (plane.get(path) or {})["data"] == {"text": "newer"}
         # That all of this was for their content: what it had before is taken, and healed to.
         spoil(plane, path, text="by hand")
         fake.offer(current)
@@ -266,7 +266,7 @@ def _state(fleet: Fleet, name: str) -> Path:
 
 
 def _holding(kept: Kept, text: str) -> set[str]:
-    found = {digest for digest, data in kept.blobs.items() if text.encode() in data}
+    found = {str(digest) for digest, data in kept.blobs.items() if text.encode() in data}
     assert found, f"no artifact holds {text!r}"
     return found
 
@@ -277,7 +277,8 @@ def _position(kept: Kept) -> tuple[int, int]:
 
 
 def _identity(fleet: Fleet, name: str) -> dict[str, str]:
-    return json.loads((_state(fleet, name) / "identity.json").read_text())
+    kept: dict[str, str] = json.loads((_state(fleet, name) / "identity.json").read_text())
+    return kept
 
 
 def _trusting(fleet: Fleet, name: str) -> ssl.SSLContext:

@@ -20,7 +20,7 @@ BUSY = {"kind": "Status", "message": "too many requests, please try again later"
 def test_a_kind_that_starts_is_told_from_a_busy_server(
     body: dict[str, object], kind: type[Exception]
 ) -> None:
-    error = from_status(429, body, where="Gadget: first", retry_after=1.0)  # type: ignore[arg-type]
+    error = from_status(429, body, where="Gadget: first", retry_after=1.0)
     assert type(error) is kind
 
 

@@ -88,7 +88,8 @@ def test_a_text_that_is_no_range_is_refused(text: str) -> None:
 def test_versions_are_ordered_as_semver_2_says() -> None:
     ordered = "1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 1.0.1"
     versions = [Version.parse(text) for text in ordered.split()]
-    assert sorted(versions[::-1]) == versions
+    upside_down = versions[::-1]
+    assert sorted(upside_down) == versions
     assert Version.parse("1.0.0+a") == Version.parse("v1+b")
 
 
