@@ -344,11 +344,15 @@ class Dispatcher:
         return tuple(sorted(key.public for key in self.keys()))
 
     def _is_detached(self, cluster: ClusterName, record: _Record | None) -> bool:
-        """Whether git forgot the cluster; as long as a fleet repository is unread, what was known of it stands."""
+        """Whether git forgot the cluster; while a fleet repository is unread, what was known of it stands.
+
+        A new one that no evaluation has seen counts as detached: its agent may have an inventory of an earlier life,
+        and an empty assignment would take everything away.
+        """
         desired = self.state.desired
         if self.removing(cluster) or cluster in desired.clusters:
             return False
-        return cluster in desired.detached or bool(record and record.detached)
+        return cluster in desired.detached or record is None or record.detached
 
     async def _commit(
         self,

@@ -449,6 +449,13 @@ async def test_a_cluster_in_a_repository_that_is_unread_is_not_called_detached(
     assert bench.head(ONE) == before
 
 
+async def test_a_cluster_that_joins_before_it_was_evaluated_loses_nothing(bench: Bench) -> None:
+    bench.want(clusters=(TWO,), complete=False)
+    await bench.dispatch(ONE)
+    assert bench.head(ONE).sections == ()
+    assert bench.head(ONE).detached
+
+
 async def test_what_is_being_committed_is_in_use(bench: Bench) -> None:
     bench.want(target("one/web"))
     bench.rendered(web="d1")
