@@ -112,8 +112,7 @@ class AgentApi:
         head = self._assignments.current(peer.name)
         if head is None or head.etag == known:
             head = await self._changed(request, peer, known)
-            if self._authority.identify(peer.fingerprint) is None:
-                raise Unauthenticated("the client certificate is no longer good")
+            self._still_good(peer)
             self._reports.seen(peer.name)
         response = _head_answer(head, known)
         if self.is_stopping:
@@ -144,6 +143,7 @@ class AgentApi:
         """The cluster's status."""
         peer = peer_of(request)
         body = await httpio.read_body(request, _REPORT, unpacked=_REPORT_UNPACKED)
+        self._still_good(peer)  # a body may take long, and its cluster may be gone by now
         report = codec.decode(body, Report)
         if report.facts.uid != peer.cluster_uid:
             log.error("report of another control plane refused", cluster=peer.name)
@@ -153,6 +153,10 @@ class AgentApi:
             )
         self._reports.seen(peer.name)
         return _json(await self._completed(self._reports.accept(peer.name, report)))
+
+    def _still_good(self, peer: ClusterIdentity) -> None:
+        if self._authority.identify(peer.fingerprint) is None:
+            raise Unauthenticated("the client certificate is no longer good")
 
     async def _changed(
         self, request: web.Request, peer: ClusterIdentity, known: str

@@ -747,6 +747,20 @@ async def test_revocation_counts_on_a_connection_that_is_kept_open(fleet: Fleet)
             assert answer.status == 401
 
 
+async def test_a_report_that_was_still_coming_at_the_revocation_is_refused(fleet: Fleet) -> None:
+    data = codec.encode(report_of(A))
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield data[:9]
+        await asyncio.sleep(0.1)  # the hub lets the request in meanwhile
+        await fleet.authority.revoke(A)
+        yield data[9:]
+
+    async with fleet.agents[A].session().post(routes.REPORT, data=slowly()) as answer:
+        assert (answer.status, await error_of(answer)) == (401, "Unauthenticated")
+    assert fleet.inbox.reports == []
+
+
 async def test_a_new_assignment_does_not_reach_a_poll_that_was_revoked_meanwhile(
     fleet: Fleet,
 ) -> None:
