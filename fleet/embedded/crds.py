@@ -145,6 +145,9 @@ def kinds_of(definition: JsonObject, metadata: Node) -> Iterator[Kind]:
             is_custom=True,
             columns=tuple(version.get("additionalPrinterColumns") or ()),
             scale=subresources.get("scale"),
+            selectable=tuple(
+                str(item["jsonPath"]).strip(".") for item in version.get("selectableFields") or ()
+            ),
             document=(version.get("schema") or {}).get("openAPIV3Schema"),
         )
 

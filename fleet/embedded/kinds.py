@@ -36,6 +36,8 @@ class Kind:
     """Additional printer columns of a CRD."""
     scale: JsonObject | None = None
     """Where a CRD keeps replicas, for its scale subresource."""
+    selectable: tuple[str, ...] = ()
+    """Fields that a CRD lets selectors name."""
     document: JsonObject | None = None
     """A CRD's schema as it was written."""
 

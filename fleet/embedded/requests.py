@@ -10,6 +10,7 @@ from fleet.codec import canonical, yamldoc
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.embedded import errors, protobuf
 from fleet.embedded.conform import Write
+from fleet.embedded.errors import Refusal
 from fleet.embedded.forms import Form, form_of
 from fleet.embedded.kinds import Kind
 from fleet.embedded.lists import Query
@@ -18,7 +19,25 @@ from fleet.embedded.targets import Target
 from fleet.errors import BadInput
 
 _TRUE = {"1", "true", "True", "t", "T"}
-_FIELDS_OF_CUSTOM = {"metadata.name", "metadata.namespace"}
+_FIELDS = {"metadata.name", "metadata.namespace"}
+_MORE_FIELDS: dict[tuple[str, str], set[str]] = {
+    ("", "pods"): {
+        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
+        "status.phase", "status.podIP", "status.nominatedNodeName",
+    },
+    ("", "events"): {
+        "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+        "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+        "reportingComponent", "source", "type",
+    },
+    ("", "secrets"): {"type"},
+    ("", "namespaces"): {"status.phase"},
+    ("", "nodes"): {"spec.unschedulable"},
+    ("", "services"): {"spec.clusterIP", "spec.type"},
+    ("apps", "replicasets"): {"status.replicas"},
+    ("batch", "jobs"): {"status.successful"},
+    ("certificates.k8s.io", "certificatesigningrequests"): {"spec.signerName"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +78,9 @@ class Call:
     def query(self) -> Query:
         """What a list or watch selects."""
         fields = parse_fields(self.option("fieldSelector"))
-        if self.kind.is_custom:
-            for term in fields:
-                if term.key not in _FIELDS_OF_CUSTOM:
-                    raise errors.bad_request(f"field label not supported: {term.key}")
+        for term in fields:
+            if term.key not in _FIELDS and term.key not in self._own_fields():
+                raise self._unknown_field(term.key)
         if self.target.name:
             fields = (*fields, *parse_fields(f"metadata.name={self.target.name}"))
         return Query(
@@ -70,6 +88,16 @@ class Call:
             labels=parse_labels(self.option("labelSelector")),
             fields=fields,
         )
+
+    def _unknown_field(self, name: str) -> Refusal:
+        if self.kind.is_custom or self._own_fields():
+            return errors.bad_request(f"field label not supported: {name}")
+        return errors.bad_request(
+            f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )
+
+    def _own_fields(self) -> set[str]:
+        return _MORE_FIELDS.get(self.kind.store_key, set()) | set(self.kind.selectable)
 
     def write(self) -> Write:
         """How a write is meant."""

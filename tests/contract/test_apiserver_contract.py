@@ -36,6 +36,7 @@ REFUSALS: list[tuple[str, str, str, JsonValue, str, int, str, str]] = [
     ("too-long", "POST", "/configmaps", {"metadata": {"name": "a"}, "data": {"x": "y" * 1_100_000}}, "", 422, "Invalid", 'ConfigMap "a" is invalid: []: Too long: may not be more than 1048576 bytes'),
     ("too-large", "POST", "/configmaps", {"metadata": {"name": "a"}, "data": {"x": "y" * 3_200_000}}, "", 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"),
     ("lasting", "DELETE", "DEFAULT", None, "", 403, "Forbidden", 'namespaces "default" is forbidden: this namespace may not be deleted'),
+    ("field-selector", "GET", "/configmaps?fieldSelector=data.x%3D1", None, "", 400, "BadRequest", '"data.x" is not a known field selector: only "metadata.name", "metadata.namespace"'),
     ("selector", "GET", "/configmaps?labelSelector=a==b==c", None, "", 400, "BadRequest", "found '==', expected: ',' or 'end of string'"),
 ]  # fmt: skip
 

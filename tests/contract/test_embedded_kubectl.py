@@ -58,6 +58,16 @@ spec:
             required: [size]
             properties: {size: {type: integer, minimum: 1}, color: {type: string, default: red}}
 """
+_HOOK = """
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: migrate
+  annotations: {"helm.sh/hook": post-install}
+spec:
+  template:
+    spec: {restartPolicy: Never, containers: [{name: main, image: "x:1"}]}
+"""
 
 
 class Desk:
@@ -276,6 +286,23 @@ def test_custom_resources(desk: Desk) -> None:
     assert "What is wanted." in desk.kubectl("explain", f"gadgets.{group}.spec")
     desk.kubectl("delete", "crd", f"gadgets.{group}")
     assert desk.try_kubectl("get", f"gadgets.{group}").returncode == 1
+
+
+def test_helm_waits_for_hooks_and_brings_definitions(desk: Desk) -> None:
+    chart = desk.folder / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "crds").mkdir()
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: shop\nversion: 1.0.0\n")
+    group = f"{desk.namespace}.example.com"
+    definition = _CRD.replace("GROUP_PLURAL", f"gadgets.{group}").replace("GROUP", group)
+    (chart / "crds" / "gadgets.yaml").write_text(definition)
+    gadget = f"apiVersion: {group}/v1\nkind: Gadget\nmetadata: {{name: g}}\nspec: {{size: 3}}\n"
+    (chart / "templates" / "all.yaml").write_text(f"{gadget}---\n{_HOOK}")
+    desk.helm("install", "shop", str(chart), "--wait", "--timeout=60s")
+    assert desk.object(f"gadgets.{group}", "g")["spec"]["size"] == 3
+    assert desk.object("job", "migrate")["status"]["succeeded"] == 1
+    desk.helm("uninstall", "shop")
+    desk.kubectl("delete", "crd", f"gadgets.{group}")
 
 
 def test_helm_installs_upgrades_and_uninstalls(desk: Desk) -> None:
