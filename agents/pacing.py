@@ -19,6 +19,8 @@ _FIRST = 1.0
 _LONGEST = 300.0
 _QUIET = 60.0
 _SOON = 0.5
+_LONGEST_OUTAGE = 30.0
+"""A cluster that answers again is to be as it should within a minute."""
 _QUICK = 0.25
 _QUICK_TRIES = 20
 """A kind whose CRD was just applied is served within seconds."""
@@ -64,7 +66,10 @@ class Pacer:
         elif isinstance(error, NotReady):
             self._note(ref, digest, exactly=self._not_ready * 0.9)
         elif isinstance(error, Transient):
-            self._note(ref, digest, exactly=max(error.retry_after or 0.0, _SOON))
+            self._note(ref, digest, shortest=_SOON, longest=_LONGEST_OUTAGE)
+            asked = min(error.retry_after or 0.0, _LONGEST)
+            pace = self._paces[ref]
+            pace.due = max(pace.due, pace.last + asked)
         else:
             self._note(ref, digest, shortest=_FIRST)
         self._paces[ref].error = error
@@ -79,8 +84,15 @@ class Pacer:
         return pace.count if pace is not None and pace.digest == digest else 0
 
     def _note(
-        self, ref: ObjectRef, digest: str, *, shortest: float = 0.0, exactly: float | None = None
+        self,
+        ref: ObjectRef,
+        digest: str,
+        *,
+        shortest: float = 0.0,
+        longest: float = _LONGEST,
+        exactly: float | None = None,
     ) -> None:
+        """Count one more time; with ``shortest`` 0 the first one costs nothing, and then it starts as usual."""
         now = self._clock.monotonic()
         pace = self._paces.get(ref)
         if (
@@ -92,6 +104,7 @@ class Pacer:
         pace.count += 1
         delay = exactly
         if delay is None:
-            repeated = pace.count - (0 if shortest else 1)
-            delay = min(_LONGEST, _FIRST * 2.0 ** min(repeated - 1, 12)) if repeated > 0 else 0.0
+            repeated = pace.count if shortest else pace.count - 1
+            first = shortest or _FIRST
+            delay = min(longest, first * 2.0 ** min(repeated - 1, 12)) if repeated > 0 else 0.0
         pace.last, pace.due, pace.error = now, now + delay, None

@@ -70,7 +70,7 @@ class SyncSettings:
     """How often something that is still missing (a namespace, a kind) is looked for."""
     first_retry: timedelta = timedelta(seconds=1)
     """The longest wait before the first repetition of a failed sync; it doubles each time."""
-    last_retry: timedelta = timedelta(minutes=3)
+    last_retry: timedelta = timedelta(seconds=30)
     """The longest wait between repetitions."""
 
 

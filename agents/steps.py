@@ -150,8 +150,8 @@ class Steps:
             assert manifest is not None, "the planner gives every apply its manifest"
             if item.error is not None:
                 self._pacer.failed(item.change.ref, manifest.digest, item.error)
-                if not isinstance(item.error, (NotReady, Transient)):
-                    # What a person has to repair may be repaired in the cluster, of which no event tells.
+                if not isinstance(item.error, NotReady):
+                    # Neither the end of an outage nor what a person repairs in the cluster is told by an event.
                     wait = self._pacer.wait(item.change.ref, manifest.digest)
                     progress.look_again = min(progress.look_again, wait)
                 progress.errors.append(item.error)

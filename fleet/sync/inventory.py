@@ -107,7 +107,12 @@ class Inventory:
         for manifest, fields, uid in manifests:
             known = entries.get(manifest.ref, Entry(ref=manifest.ref))
             entries[manifest.ref] = replace(
-                known, body=manifest.digest, fields=fields, uid=uid, keep=manifest.keep
+                known,
+                wave=manifest.wave,
+                keep=manifest.keep,
+                body=manifest.digest,
+                fields=fields,
+                uid=uid,
             )
         return self._stored_as(replace(self, entries=_sorted(entries)))
 

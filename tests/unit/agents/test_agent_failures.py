@@ -108,3 +108,18 @@ async def test_an_application_that_left_while_detached_is_removed_once_attached(
     assert "default/a" in spoke.cluster.objects("ConfigMap")
     spoke.assign()
     await spoke.until(lambda: "default/a" not in spoke.cluster.objects("ConfigMap"))
+
+
+async def test_an_object_that_keeps_failing_is_tried_ever_more_rarely_but_each_half_minute(
+    spoke: Any, make: Any
+) -> None:
+    digest = await spoke.artifact(make.config_map("a"))
+    spoke.cluster.fail("apply", "*", Transient("the API server answered 500"), times=10_000)
+    spoke.assign(make.section("app", digest))
+    for _ in range(300):
+        await spoke.clock.advance(1)
+    tries = 10_000 - spoke.cluster._faults[0].times
+    assert 10 <= tries <= 30
+    spoke.cluster._faults.clear()
+    await spoke.clock.advance(60)
+    await spoke.until(lambda: spoke.status("app").applied == digest)

@@ -70,6 +70,14 @@ def test_has_applied_needs_every_object_as_it_is_now() -> None:
     assert stored.applied_object(manifest("b"), {}).has_applied(desired("a", "b"))
 
 
+def test_what_was_found_equal_leaves_in_the_order_of_its_wave() -> None:
+    late = Manifest(
+        ref=ref("a"), api_version="v1", body={}, wave=7, key=key_of(ref("a"), 7), digest="d1"
+    )
+    found = EMPTY.found_equal([(late, "fields", "uid")])
+    assert found.entries[ref("a")].wave == 7
+
+
 def test_revision_grows_with_changes_only() -> None:
     stored = EMPTY.planned(SECTION, desired("a"))
     assert stored.revision == 1
