@@ -17,6 +17,7 @@ import structlog
 
 from fleet.argo.permissions import permits_source
 from fleet.argo.reading import Problem
+from fleet.codec.canonical import digest_value
 from fleet.errors import BadInput, Denied, FleetError
 from fleet.model.application import Application
 from fleet.model.identity import TargetId
@@ -44,11 +45,18 @@ RETURNING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """What a rendering was made of; compared by value."""
+    """What a rendering was made of."""
 
     application: Application
     resolved: tuple[ResolvedSource, ...]
     capabilities: Capabilities
+
+    def is_same(self, other: _Input) -> bool:
+        """Compare by value; to Python 1 and true are equal, but not to a chart."""
+        return self == other and (
+            self.application is other.application
+            or digest_value(self.application.document) == digest_value(other.application.document)
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,7 +130,8 @@ class Renderings:
     async def _render(self, id_: TargetId, application: Application) -> None:
         resolved = await self.renderer.resolve(application)
         made_of = _Input(application, resolved, self._capabilities(id_))
-        if self._inputs.get(id_) == made_of:
+        known = self._inputs.get(id_)
+        if known is not None and known.is_same(made_of):
             return
         rendering = await self.renderer.render(
             application,
