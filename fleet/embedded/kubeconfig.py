@@ -26,5 +26,6 @@ def write_kubeconfig(path: Path, content: JsonObject) -> Path:
     """Write it, readable by its owner only; JSON is YAML."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
         file.write(msgspec.json.format(msgspec.json.encode(content), indent=1))
     return path

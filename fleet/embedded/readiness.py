@@ -250,6 +250,47 @@ def _ingress(obj: JsonObject, up: bool, now: str) -> JsonObject:
     return {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
 
 
+def _autoscaler(obj: JsonObject, up: bool, now: str) -> JsonObject:
+    if not up:
+        return {"status": obj.get("status") or {}}
+    count = int((obj.get("spec") or {}).get("minReplicas") or 1)
+    conditions = _conditions(
+        obj,
+        now,
+        ("AbleToScale", True, "ReadyForNewScale", "recommended size matches current size"),
+        (
+            "ScalingActive",
+            True,
+            "ValidMetricFound",
+            "the HPA was able to calculate a replica count",
+        ),
+        ("ScalingLimited", False, "DesiredWithinRange", "the desired count is within the range"),
+    )
+    return {
+        "status": {
+            "currentReplicas": count,
+            "desiredReplicas": count,
+            "conditions": conditions,
+        }
+    }
+
+
+def _disruption_budget(obj: JsonObject, up: bool, now: str) -> JsonObject:
+    if not up:
+        return {"status": obj.get("status") or {}}
+    allowed = _conditions(obj, now, ("DisruptionAllowed", True, "SufficientPods", ""))
+    return {
+        "status": {
+            "observedGeneration": obj["metadata"].get("generation"),
+            "disruptionsAllowed": 1,
+            "currentHealthy": 1,
+            "desiredHealthy": 0,
+            "expectedPods": 1,
+            "conditions": allowed,
+        }
+    }
+
+
 _STATUSES: dict[StoreKey, _Status] = {
     ("apps", "deployments"): _deployment,
     ("apps", "replicasets"): _replica_set,
@@ -258,6 +299,8 @@ _STATUSES: dict[StoreKey, _Status] = {
     ("batch", "jobs"): _job,
     ("", "persistentvolumeclaims"): _claim,
     ("", "services"): _service,
+    ("autoscaling", "horizontalpodautoscalers"): _autoscaler,
+    ("policy", "poddisruptionbudgets"): _disruption_budget,
     ("", "pods"): _pod,
     ("networking.k8s.io", "ingresses"): _ingress,
 }

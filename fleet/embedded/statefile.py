@@ -32,11 +32,12 @@ def save(store: Store, path: Path) -> None:
         for key, obj in store.all()
     ]
     try:
+        path.touch(mode=0o600)  # there may be Secrets among the objects
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute(_TABLE)
             connection.execute("DELETE FROM objects")
             connection.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?)", rows)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise BadInput(
             f"the objects cannot be kept: {error}", where=Where(file=str(path))
         ) from error
@@ -45,10 +46,11 @@ def save(store: Store, path: Path) -> None:
 def load(path: Path) -> Store:
     """A store with the objects of a file, empty where there is no file; raises BadInput for a file that is none."""
     try:
+        path.touch(mode=0o600)
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute(_TABLE)
             rows = connection.execute("SELECT grp, plural, body FROM objects").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise BadInput(
             f"not a file of kept objects: {error}", where=Where(file=str(path))
         ) from error

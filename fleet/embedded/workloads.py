@@ -71,6 +71,18 @@ class Workloads:
         """It is Ready."""
         self._due.pop(place, None)
         self._write(place, ready)
+        obj = self._api.store.get(*place)
+        lifetime = (obj or {}).get("spec", {}).get("ttlSecondsAfterFinished")
+        if self._loop is not None and lifetime is not None:
+            self._due[place] = self._loop.call_later(lifetime, self._clear_away, place)
+
+    def _clear_away(self, place: _Place) -> None:
+        """A finished Job does not stay longer than it asked for."""
+        self._due.pop(place, None)
+        obj = self._api.store.get(*place)
+        kind = self._api.kinds.of_store(place[0])
+        if obj is not None and kind is not None:
+            self._api.lifecycle.delete(kind, obj, "Foreground")
 
     def _write(
         self, place: _Place, status_of: Callable[[StoreKey, JsonObject, str], JsonObject | None]

@@ -37,7 +37,8 @@ async def test_objects_are_there_after_a_restart(tmp_path: Path) -> None:
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kept"}}
     for expected in (None, "kept"):
         with running(tmp_path) as kubeconfig:
-            assert kubeconfig.stat().st_mode & 0o777 == 0o600
+            for file in (kubeconfig, tmp_path / "state.db"):
+                assert file.stat().st_mode & 0o777 == 0o600
             cluster = KubernetesCluster(Connection(ConnectionSettings(kubeconfig=str(kubeconfig))))
             namespaces = (await cluster.discovery()).preferred("", "Namespace")
             assert namespaces is not None

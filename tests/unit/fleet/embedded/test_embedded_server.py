@@ -252,6 +252,17 @@ async def test_a_rollout_takes_its_time_and_turns_ready() -> None:
         assert ("kube-controller-manager", "status") in entries
 
 
+async def test_a_finished_job_goes_when_its_time_is_over(client: Client) -> None:
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x:1"}]}
+    spec = {"ttlSecondsAfterFinished": 0, "template": {"spec": pod}}
+    jobs = "/apis/batch/v1/namespaces/default/jobs"
+    body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, "spec": spec}
+    assert (await client.ask("POST", jobs, body))["metadata"]["uid"]
+    async with asyncio.timeout(5):
+        while (await client.ask("GET", f"{jobs}/once")).get("code") != 404:
+            pass
+
+
 async def test_workloads_may_never_turn_ready() -> None:
     async with serving(replace(PLAIN, ready_delay=None)) as client:
         await client.ask("POST", WORKLOADS, deployment("a:1"))
