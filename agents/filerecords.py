@@ -41,7 +41,8 @@ class FileRecords:
         if not self._folder.is_dir():
             return {}
         return {
-            unquote(path.name): read_private(path).decode()
+            # Damaged bytes make a damaged record, which whoever reads it can say of one target.
+            unquote(path.name): read_private(path).decode(errors="replace")
             for path in sorted(self._folder.iterdir())
             if not path.name.startswith(".")
         }
@@ -58,5 +59,9 @@ class FileRecords:
             except OSError as error:
                 raise Transient(f"{path.name} cannot be removed: {error.strerror}") from error
             removed = True
-        if removed and self._folder.is_dir():
+        if not removed or not self._folder.is_dir():
+            return
+        try:
             sync_folder(self._folder)
+        except OSError as error:
+            raise Transient(f"the state cannot be written: {error.strerror}") from error

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agents.filerecords import FileRecords
+from agents.inventory import Inventories
+from agents.records import Journal
 from fleet.model.assignment import Operation
 from fleet.model.report import Sync
+from fleet.testing.clock import FakeClock
 
 
 async def test_restart_writes_nothing(spoke: Any, make: Any) -> None:
@@ -117,6 +122,14 @@ async def test_damaged_inventory_is_rebuilt(spoke: Any, make: Any) -> None:
     spoke.assign(make.section("app", digest))
     await spoke.until(lambda: spoke.status("app").sync is Sync.SYNCED)
     assert spoke.core.inventories.get("app").entries
+
+
+async def test_a_record_whose_bytes_are_damaged_is_only_a_damaged_record(tmp_path: Path) -> None:
+    records = FileRecords(tmp_path)
+    await records.write({"inventory.app": "{}", "inventory.web": "{}"})
+    (tmp_path / "records" / "inventory.app").write_bytes(b"\xff{}")
+    inventories = Inventories(Journal(records, FakeClock()), "uid")
+    assert inventories.load(await records.load()) == {"app", "web"}
 
 
 async def test_inventory_of_another_cluster_is_not_used(spoke: Any, make: Any) -> None:
