@@ -70,7 +70,8 @@ class KubeRecords:
             for text in shard.data.values():
                 header, _, value = text.partition("\n")
                 name, _, number = header.rpartition(" ")
-                found[name] = max(found.get(name, (0, "")), (int(number or 0), value))
+                if number.isascii() and number.isdigit():
+                    found[name] = max(found.get(name, (0, "")), (int(number), value))
         self._count = max((number for number, _ in found.values()), default=0)
         return {name: value for name, (_, value) in found.items()}
 

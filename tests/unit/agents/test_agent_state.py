@@ -70,6 +70,16 @@ async def test_note_of_a_person_on_the_config_map_is_no_second_writer(
     assert await (await opened(records_cluster)).load() == {"a": "2"}
 
 
+async def test_note_of_a_person_in_the_config_map_is_no_record(
+    records_cluster: FakeCluster,
+) -> None:
+    records = await opened(records_cluster)
+    await records.write({"a": "1"})
+    name = next(iter(maps(records_cluster))).partition("/")[2]
+    records_cluster.edit("ConfigMap", NAMESPACE, name, {"data": {"note": "do not touch"}})
+    assert await (await opened(records_cluster)).load() == {"a": "1"}
+
+
 async def test_write_whose_answer_was_lost_is_not_another_writer(
     records_cluster: FakeCluster,
 ) -> None:
