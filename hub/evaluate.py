@@ -199,6 +199,9 @@ class Evaluator:
         previous = self.accepted.get(name)
         appset = world.appsets.get(name)
         new = _in_force(result, previous, appset, world)
+        if not self.worlds.complete:
+            # clusters of a repository that is unread are missing from its rows, which is no removal
+            new = {**previous.applications, **new}
         counted = _countable(previous.applications, outcome.index)
         if appset is None:
             gone = inforce.harmless(previous.applications) - new.keys()

@@ -77,6 +77,7 @@ class Fleet:
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: FakeClock = field(default_factory=FakeClock)
     joined: set[str] = field(default_factory=set)
+    configs: tuple[str, ...] = (CONFIG,)
 
     def __post_init__(self) -> None:
         self.start()
@@ -88,7 +89,10 @@ class Fleet:
         self.state.approvals = self.records.approvals
         self.worlds = Worlds(
             self.mirrors,
-            (FleetRepo(FleetRepository(repo_url=CONFIG), self.mirrors, self.store),),
+            tuple(
+                FleetRepo(FleetRepository(repo_url=url), self.mirrors, self.store)
+                for url in self.configs
+            ),
             self.clock,
         )
         self.evaluator = Evaluator(
@@ -304,6 +308,30 @@ async def test_nothing_is_concluded_while_the_fleet_repository_was_never_read(fl
     with pytest.raises(NotReady, match="down"):
         await fleet.evaluate()
     assert not fleet.state.desired.evaluated
+
+
+async def test_clusters_of_an_unread_repository_are_not_missing(fleet: Fleet) -> None:
+    other = "https://git.example.com/other.git"
+    fleet.configs = (CONFIG, other)
+    per_cluster = SET.replace(
+        "  - git:\n      repoURL: https://git.example.com/apps.git\n      revision: main\n"
+        '      directories: [{path: "*"}]\n',
+        "  - clusters: {}\n",
+    )
+    per_cluster = per_cluster.replace("{{.path.basename}}", "watch-{{.name}}")
+    per_cluster = per_cluster.replace("{{.path.path}}", "watch")
+    fleet.mirrors.commit(
+        CONFIG, {"clusters.yaml": CLUSTER.format("staging"), "set.yaml": per_cluster}
+    )
+    fleet.mirrors.commit(other, {"clusters.yaml": CLUSTER.format("production")})
+    await fleet.restart()
+    before = await fleet.evaluate()
+    assert before == ["staging/watch-production", "staging/watch-staging"]
+    fleet.mirrors.failing[other] = Transient("down")
+    await fleet.restart()
+    assert await fleet.evaluate() == before
+    del fleet.mirrors.failing[other]
+    assert await fleet.evaluate() == before
 
 
 async def test_an_unknown_destination_refuses_the_application(fleet: Fleet) -> None:
