@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from prometheus_client import Counter
 
 from fleet.errors import FleetError
+from fleet.runtime import log as fields
 from fleet.runtime.clock import Clock
 from fleet.wire import routes
 from fleet.wire.errors import Unauthenticated
@@ -201,8 +202,17 @@ class Gateway:
 
     async def _refresh_forever(self, context: ssl.SSLContext) -> None:
         keyring = self._authority.keyring
+        is_behind = False
         while True:
             await self._clock.sleep(_REFRESH_SECONDS)
-            if await asyncio.to_thread(keyring.refresh, self._clock.now()):
+            try:
+                made = await asyncio.to_thread(keyring.refresh, self._clock.now())
+            except FleetError as error:
+                # A part of it may be made: what the context has is renewed with the next success.
+                is_behind = True
+                log.error("listener certificate not renewed", **{fields.ERROR: str(error)})
+                continue
+            if made or is_behind:
                 renew_context(context, *keyring.server_certificate_files, keyring.bundle())
+                is_behind = False
                 log.info("listener certificate renewed")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from fleet.errors import BadInput, NotReady
+from fleet.errors import BadInput, NotReady, Transient
 from fleet.pki.certificates import (
     Ca,
     Certificate,
@@ -158,12 +158,19 @@ class Keyring:
     def _make_server(self, now: datetime) -> None:
         key = PrivateKey.generate()
         ca = self.server_ca(now)
-        self._server = issue_server(ca, key.public, self._hosts, self._lifetimes.server, now)
+        made = issue_server(ca, key.public, self._hosts, self._lifetimes.server, now)
         certificate_file, key_file = self.server_certificate_files
         # a crash between the two leaves a pair that does not match; removing the first makes both anew
-        certificate_file.unlink(missing_ok=True)
+        self._server = None
+        try:
+            certificate_file.unlink(missing_ok=True)
+        except OSError as error:
+            raise Transient(
+                f"{certificate_file.name} cannot be replaced: {error.strerror}"
+            ) from error
         write_private(key_file, key.pem())
-        write_private(certificate_file, self._server.pem().encode())
+        write_private(certificate_file, made.pem().encode())
+        self._server = made
 
 
 def _numbered(folder: Path, stem: str) -> list[Path]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.errors import BadInput, NotReady
+from fleet.errors import BadInput, NotReady, Transient
 from fleet.pki.certificates import Certificate
+from fleet.pki.files import write_private
 from hub.keyring import Keyring, Lifetimes
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -55,6 +56,26 @@ def test_the_listeners_certificate_is_renewed_in_its_last_third(
 
     assert keyring.refresh(NOW + days * DAY) is is_new
     assert (server(tmp_path) != before) is is_new
+
+
+@pytest.mark.parametrize("name", ["server.key", "server.crt"])
+def test_a_renewal_that_the_disk_did_not_take_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    keyring = opened(tmp_path)
+    before = server(tmp_path)
+
+    def full(path: Path, data: bytes) -> None:
+        if path.name == name:
+            raise Transient(f"{name} cannot be written: no space left on device")
+        write_private(path, data)
+
+    monkeypatch.setattr("hub.keyring.write_private", full)
+    with pytest.raises(Transient):
+        keyring.refresh(NOW + 7 * DAY)
+    monkeypatch.undo()
+    assert keyring.refresh(NOW + 7 * DAY)
+    assert server(tmp_path) != before
 
 
 def test_other_hosts_ask_for_another_listeners_certificate(tmp_path: Path) -> None:
