@@ -88,8 +88,8 @@ class Engine:
         """Work on another assignment from now on."""
         before, self.assignment = self.assignment, assignment
         names = assignment.changed_since(before)
-        if before is None or before.head.detached != assignment.head.detached:
-            # A detached cluster took leave of nothing.
+        if before is None or _keeps(before) != _keeps(assignment):
+            # While absence says nothing, leave was taken of nothing.
             names |= set(self._sync.inventories)
         self._sync.table.keep_bodies_of(
             name for name, section in assignment.sections.items() if section.ready_when
@@ -150,3 +150,8 @@ class Engine:
         if target not in self._sync.board.statuses:
             # It is gone: those it needed may be waiting to leave after it.
             self.enqueue(sorted(self._sync.inventories.leaving(assignment.sections)))
+
+
+def _keeps(assignment: Assignment) -> bool:
+    """Whether what an assignment does not name stays."""
+    return assignment.head.detached or assignment.head.additive

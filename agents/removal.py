@@ -43,7 +43,7 @@ class Removal:
     async def leave(self, target: str, assignment: Assignment) -> Outcome:
         """Delete what may be deleted; when nothing is left, forget the target."""
         inventory = self.inventories.get(target)
-        if assignment.head.detached:
+        if assignment.head.detached or assignment.head.additive:
             return Done()
         if inventory is None:
             self.board.remove(target)

@@ -75,6 +75,8 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     left: dict[str, tuple[str, ...]] = {}
     """What targets that left needed on other clusters, until they are reported gone."""
     detached: bool = False
+    settled: bool = False
+    """Whether there was an evaluation that was certain of everything since this cluster has an assignment."""
 
 
 @dataclass(slots=True)
@@ -313,6 +315,7 @@ class Dispatcher:
         return (
             old != new
             or record.detached != self._is_detached(cluster, record)
+            or record.settled != self._is_settled(record)
             or head.operations != self.operations.open_for(cluster)
             or head.released != self._released(cluster, head.released, record.targets, draft)
             or head.cluster_uid != uid
@@ -342,6 +345,10 @@ class Dispatcher:
     def _announced(self) -> tuple[str, ...]:
         """Return the keys that agents shall trust from now on: those that sign, a new one beside the old."""
         return tuple(sorted(key.public for key in self.keys()))
+
+    def _is_settled(self, record: _Record | None) -> bool:
+        """Whether absence counts: once a hub was certain of all rows, its last good ones stand for the rest."""
+        return self.state.desired.certain or (record is not None and record.settled)
 
     def _is_detached(self, cluster: ClusterName, record: _Record | None) -> bool:
         """Whether git forgot the cluster; while a fleet repository is unread, what was known of it stands.
@@ -380,6 +387,7 @@ class Dispatcher:
                 cluster, before.released, record.targets if record else {}, draft
             ),
             keys=self._announced(),
+            additive=not self._is_settled(record),
             detached=self._is_detached(cluster, record),
         )
         named = tuple(
@@ -394,6 +402,7 @@ class Dispatcher:
             readable=(named, *earlier)[: 1 + KEPT_GENERATIONS],
             applied=self._still_applied(cluster, record),
             detached=head.detached,
+            settled=not head.additive,
             left=self._left(cluster, record, targets),
         )
         known = {item.section for item in record.targets.values()} if record else set()

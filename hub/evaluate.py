@@ -338,6 +338,8 @@ class Evaluator:
             sets=outcome.sets,
             problems=(*problems, *found.problems),
             refused=_refused(applications, found),
+            certain=self.worlds.complete
+            and not any(item.last_good and not item.applications for item in outcome.sets.values()),
             evaluated=True,
         )
 

@@ -68,6 +68,8 @@ class Desired:
     problems: tuple[Problem, ...] = ()
     refused: Mapping[AppName, str] = field(default_factory=dict)
     """Applications without a usable target, with the reason: what they have stays."""
+    certain: bool = True
+    """Whether every repository was read and every set has rows or is rightly empty: only then does absence count."""
     evaluated: bool = False
 
 

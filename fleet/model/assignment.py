@@ -50,6 +50,9 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Public signing keys (base64, raw Ed25519) the agent shall trust from now on."""
     released: tuple[str, ...] = ()
     """Targets whose Application moved to another cluster: they leave, and their objects stay, as in Argo CD."""
+    additive: bool = False
+    """Absence says nothing yet: the hub has never had all rows of this fleet (it lost its state, and a source is
+    down), so what is not named here stays as it is."""
     detached: bool = False
     """The cluster left git: everything stays as it is, nothing is pruned."""
 

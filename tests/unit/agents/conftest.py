@@ -112,7 +112,11 @@ class Spoke:
         return digest
 
     def assign(
-        self, *sections: Section, operations: tuple[Operation, ...] = (), detached: bool = False
+        self,
+        *sections: Section,
+        operations: tuple[Operation, ...] = (),
+        detached: bool = False,
+        additive: bool = False,
     ) -> Assignment:
         """Give the next assignment."""
         self._generation += 1
@@ -128,6 +132,7 @@ class Spoke:
             ),
             operations=operations,
             detached=detached,
+            additive=additive,
         )
         assignment = Assignment(head=head, sections={item.target: item for item in ordered})
         self.core.engine.accept(assignment)

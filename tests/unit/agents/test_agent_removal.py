@@ -61,6 +61,19 @@ async def test_detached_cluster_keeps_everything(spoke: Any, make: Any) -> None:
     assert spoke.status("app").applied == digest
 
 
+async def test_what_an_additive_assignment_does_not_name_stays_until_absence_counts(
+    spoke: Any, make: Any
+) -> None:
+    await deployed(spoke, make, "app", make.config_map("a"))
+    other = await spoke.artifact(make.config_map("b"))
+    section = make.section("other", other)
+    spoke.assign(section, additive=True)
+    await spoke.until(lambda: spoke.status("other").applied == other)
+    assert "default/a" in spoke.cluster.objects("ConfigMap")
+    spoke.assign(section)
+    await spoke.until(lambda: "default/a" not in spoke.cluster.objects("ConfigMap"))
+
+
 async def test_dependents_leave_first(spoke: Any, make: Any) -> None:
     infra = await spoke.artifact(make.config_map("infra"))
     app = {**make.config_map("app")}

@@ -497,3 +497,18 @@ async def test_operations_that_nobody_takes_up_do_not_pile_up(bench: Bench) -> N
         await bench.operations.ask(TargetId.parse("one/web"), "sync", {})
         await clock.advance(LIFETIME.total_seconds() + 1)
     assert len(await bench.store.load(Kind.OPERATIONS)) == 1
+
+
+async def test_absence_counts_only_once_every_row_was_there(bench: Bench) -> None:
+    """A hub that lost its state while a source is down does not know what it forgets."""
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    bench.state.desired = replace(bench.state.desired, certain=False)
+    await bench.dispatch(ONE)
+    assert bench.head(ONE).additive
+    bench.state.desired = replace(bench.state.desired, certain=True)
+    await bench.dispatch(ONE)
+    assert not bench.head(ONE).additive
+    bench.state.desired = replace(bench.state.desired, certain=False)
+    await bench.dispatch(ONE)
+    assert not bench.head(ONE).additive, "the last good rows stand for what is missing now"

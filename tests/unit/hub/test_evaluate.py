@@ -397,3 +397,15 @@ async def test_a_set_that_never_stops_asking_stops_no_other(
     assert len(await fleet.evaluate()) == 4
     assert "endless" in fleet.state.desired.sets
     assert fleet.state.desired.sets["endless"].last_good
+
+
+async def test_a_hub_that_never_had_a_sets_rows_is_not_certain(fleet: Fleet) -> None:
+    fleet.mirrors.failing[APPS] = Transient("down")
+    assert await fleet.evaluate() == []
+    assert not fleet.state.desired.certain
+    del fleet.mirrors.failing[APPS]
+    await fleet.evaluate()
+    assert fleet.state.desired.certain
+    fleet.mirrors.failing[APPS] = Transient("down")
+    await fleet.evaluate()
+    assert fleet.state.desired.certain, "its last good rows are in force"
