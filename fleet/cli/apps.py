@@ -28,6 +28,8 @@ from fleet.wire import api
 
 app = typer.Typer(no_args_is_help=True, help="Applications: list, get, sync, wait, refresh.")
 
+DONE, FAILED, EXPIRED = "Succeeded", "Failed", "Expired"
+
 COLUMNS: tuple[Column, ...] = (
     ("NAME", text("name")),
     ("CLUSTER", text("cluster")),
@@ -158,8 +160,11 @@ def wait_for(hub: Connection, names: list[str], *, timeout: float, operation: st
         while True:
             rows = _rows(hub, names)
             lacking = [row for row in rows if not _is_good(row)]
-            running = bool(operation) and _is_running(hub, names[0], operation)
-            if rows and not lacking and not running:
+            phase = _phase_of(hub, names[0], operation) if operation else DONE
+            if phase in (FAILED, EXPIRED):
+                note(f"the sync {phase.lower()}: {rows[0].message}")
+                return Exit.FAILED
+            if rows and not lacking and phase == DONE:
                 return Exit.OK
             if time.monotonic() >= deadline:
                 break
@@ -183,11 +188,7 @@ def _is_good(row: api.AppRow) -> bool:
     return row.sync == "Synced" and row.health == "Healthy"
 
 
-def _is_running(hub: Connection, name: str, operation: str) -> bool:
-    detail = hub.get(f"apps/{segment(name)}", api.AppDetail)
-    done = detail.operation.startswith(operation) and detail.operation.split()[1] in (
-        "Succeeded",
-        "Failed",
-        "Expired",
-    )
-    return not done
+def _phase_of(hub: Connection, name: str, operation: str) -> str:
+    """Return how an operation stands; "" while its agent has not reported it."""
+    words = hub.get(f"apps/{segment(name)}", api.AppDetail).operation.split(maxsplit=2)
+    return words[1] if words[:1] == [operation] else ""

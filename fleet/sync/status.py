@@ -62,7 +62,9 @@ def target_status(
     out_of_sync = out_of_sync or {}
     judged = {item.ref: _health_of(item, health) for item in desired.manifests if item.tracked}
     sync = sync_of(section, desired, out_of_sync, progress.applied)
-    overall = aggregate(judged.values()) if section.artifact else Health.MISSING
+    # what cannot be judged (a kind that is not served, a rule of the project) is not there either
+    absent = [MISSING] * len(desired.problems)
+    overall = aggregate([*judged.values(), *absent]) if section.artifact else Health.MISSING
     if not is_known:
         sync = Sync.UNKNOWN if sync is Sync.SYNCED else sync
         overall = Health.UNKNOWN

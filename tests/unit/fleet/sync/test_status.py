@@ -104,6 +104,14 @@ def test_what_cannot_be_judged_makes_it_unknown_and_is_named() -> None:
     )
 
 
+def test_nothing_that_can_be_judged_is_missing_and_not_healthy() -> None:
+    problem = Problem(ref("w"), NotReady("no such kind"))
+    found = target_status(
+        SECTION, desired(problems=(problem,)), {}, {}, Progress(error=problem.error)
+    )
+    assert (found.sync, found.health) == (Sync.UNKNOWN, Health.MISSING)
+
+
 def test_problems_list_the_sickest_first_and_are_bounded() -> None:
     names = [f"d{number:02}" for number in range(30)]
     health = {ref(name): SLOW for name in names} | {ref("d07"): SICK}
