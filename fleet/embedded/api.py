@@ -139,6 +139,7 @@ class Api:
         base = live if live is not None else self._unborn(kind, namespace, name, body, write)
         if live is not None:
             self._check_preconditions(kind, live, body)
+            base = self._claimed(kind, live)
         after, claims = apply.applied(
             base,
             body,
@@ -179,6 +180,14 @@ class Api:
 
     # -- parts --------------------------------------------------------------------------------
 
+    def _claimed(self, kind: Kind, live: JsonObject) -> JsonObject:
+        """An object that nobody owns anything of belongs to a manager of the past, once somebody applies."""
+        if live["metadata"].get("managedFields"):
+            return live
+        manager = managed.updater("before-first-apply", kind.api_version)
+        claims = apply.updated(builtin.blank(kind), live, kind.schema, manager, self._clock())
+        return apply.with_claims(live, claims)
+
     def _changed(self, kind: Kind, live: JsonObject, after: JsonObject, write: Write) -> JsonObject:
         self._check_preconditions(kind, live, after)
         metadata = {
@@ -194,6 +203,9 @@ class Api:
         after = conform.shaped(kind, after, write, self._metadata)
         after = builtin.prepare(kind, after, live)
         self._validate(kind, after, live)
+        if not after["metadata"].get("managedFields"):
+            # an object that nobody owns anything of stays so until somebody applies
+            return self.settle(kind, live, apply.with_claims(after, {}), dry_run=write.dry_run)
         manager = managed.updater(write.manager, kind.api_version, write.subresource)
         claims = apply.updated(live, after, kind.schema, manager, self._clock())
         return self.settle(kind, live, apply.with_claims(after, claims), dry_run=write.dry_run)

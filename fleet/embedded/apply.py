@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.codec.jsontypes import JsonObject
+from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.embedded import fieldsets, managed
 from fleet.embedded.errors import Cause, apply_conflict
 from fleet.embedded.fieldsets import FieldSet
@@ -39,7 +39,7 @@ def applied(
     after = fieldsets.merged(current, mine, node)
     now_owned = {**claims, request.manager: _claim(claimed, request)}
     if before is not None and before.fields - claimed:
-        after = fieldsets.without(after, _given_up(after, before.fields, now_owned, node), node)
+        after = _pruned(after, before.fields, now_owned, node)
     difference = fieldsets.compare(current, after, node)
     taken = frozenset(difference.modified | difference.added)
     clashes = {
@@ -95,12 +95,24 @@ def _allowed(fields: FieldSet, within: str) -> FieldSet:
     return frozenset(path for path in fields if (path[0] == "f:status") is inside)
 
 
-def _given_up(after: JsonObject, before: FieldSet, claims: Claims, node: Node) -> FieldSet:
-    """What the applier owned, no longer claims, and nobody else does."""
-    owned = frozenset().union(*(claim.fields for claim in claims.values()))
-    kept = fieldsets.with_parents(owned, node)
-    present = fieldsets.with_parents(fieldsets.owned(after, node), node)
-    return (fieldsets.with_parents(before, node) & present) - kept
+def _pruned(merged: JsonObject, before: FieldSet, claims: Claims, node: Node) -> JsonObject:
+    """Without what the applier owned, no longer claims, and nobody else does.
+
+    In three steps as structured-merge-diff does it, whose results for values that become empty depend on them: all that was
+    owned goes; what has an owner comes back; what was never the applier's comes back.
+    """
+
+    def members(value: JsonValue) -> FieldSet:
+        return fieldsets.with_parents(fieldsets.owned(value or {}, node), node)
+
+    last = fieldsets.with_parents(before, node)
+    present = members(merged)
+    owned = fieldsets.EMPTY.union(*(claim.fields for claim in claims.values()))
+    held = fieldsets.with_parents(owned, node)
+    pruned = fieldsets.without(merged, last, node)
+    pruned = fieldsets.without(merged, present - members(pruned) - held, node)
+    after: JsonObject = fieldsets.without(merged, (present - members(pruned)) & last, node) or {}
+    return after
 
 
 def _whole(live: JsonObject, after: JsonObject) -> JsonObject:

@@ -289,7 +289,7 @@ def _merged_list(
 
 
 def without(value: JsonValue, fields: Iterable[Path], node: Node) -> JsonValue:
-    """Take fields away, each with all below it."""
+    """Take fields away, each with all below it; maps and lists that become empty become null, as with structured-merge-diff."""
     tree: JsonObject = {}
     for path in fields:
         place = tree
@@ -308,7 +308,7 @@ def _without(value: JsonValue, tree: JsonObject, node: Node) -> JsonValue:
                 result[key] = item
             elif "." not in below:
                 result[key] = _without(item, below, node.child(key) or ANY)
-        return result
+        return result or None
     if isinstance(value, list) and is_keyed(node):
         kept: list[JsonValue] = []
         for item in value:
@@ -317,5 +317,5 @@ def _without(value: JsonValue, tree: JsonObject, node: Node) -> JsonValue:
                 kept.append(item)
             elif "." not in below:
                 kept.append(_without(item, below, node.items or ANY))
-        return kept
+        return kept or None
     return value

@@ -46,7 +46,7 @@ class Shaper:
     def shape(self, value: JsonValue, node: Node, path: str = "") -> JsonValue:
         """The value in the form of its schema."""
         if value is None:
-            if not node.nullable and node.type:
+            if self.fills and not node.nullable and node.type:
                 self.mistyped.append((path, node.type, value))
             return value
         wanted = _TYPES.get(node.type)
@@ -77,7 +77,7 @@ class Shaper:
             if inner is None:
                 self.unknown.append(here)
                 continue
-            if item is None and not inner.nullable and inner is not ANY:
+            if item is None and self._drops_null(inner, node, key):
                 continue
             shaped = self.shape(item, inner, here)
             if self.fills and self._is_void(shaped, inner, node, key):
@@ -146,6 +146,12 @@ class Shaper:
                     )
                 )
             seen.add(name)
+
+    def _drops_null(self, inner: Node, parent: Node, key: str) -> bool:
+        """Go's types have no nulls; of custom resources only fields with a default lose theirs."""
+        if inner.nullable or inner is ANY or not self.fills:
+            return False
+        return not self.is_custom or key in parent.defaults
 
     def _is_void(self, value: JsonValue, node: Node, parent: Node, key: str) -> bool:
         """Whether Go's ``omitempty`` would leave it out: zeros, and empty lists and maps that are not required."""
