@@ -27,8 +27,12 @@ tools: $(STAMP) ## get helm, kubectl and the control plane's binaries into the c
 	$(BIN)/python -m fleet.testing.controlplane build
 
 .PHONY: demo
-demo: tools ## run the main job on three real control planes and read the result back
-	$(BIN)/fleet demo
+demo: ## run the main job on three clusters in process and read the result back; needs only git and Python
+	PYTHON=$(PYTHON) ./demo
+
+.PHONY: demo-real
+demo-real: $(STAMP) ## the same on three real control planes, built at the first time
+	$(BIN)/fleet demo --real
 
 .PHONY: check
 check: $(STAMP) ## format, lint, types, import rules, unit tests: under a minute

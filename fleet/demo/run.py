@@ -11,19 +11,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.codec import yamldoc
 from fleet.demo.facts import Facts
 from fleet.demo.observer import Observer
 from fleet.demo.story import Story
 from fleet.demo.table import Screen
+from fleet.embedded.server import Options as EmbeddedOptions
 from fleet.errors import BadInput, FleetError, NotReady
 from fleet.testing import tools
 from fleet.testing.controlplane import ControlPlanes, Missing
 from fleet.testing.controlplane import Options as PlaneOptions
-from fleet.testing.controlplane.given import GivenClusters
+from fleet.testing.controlplane.given import GivenClusters, access_from
 from fleet.testing.controlplane.plane import ControlPlane
+from fleet.testing.embedded import EmbeddedThread
 from fleet.testing.estate import Estate
 from fleet.testing.repos import RepoBuilder
 
+READY_DELAY = 1.0
+"""Seconds after which Deployments of clusters in process are available."""
 CLUSTERS = ("management", "staging", "production")
 SAMPLE = Path(__file__).resolve().parents[2] / "config" / "demo"
 URL_MARK = "FLEET_DEMO_URL"
@@ -34,6 +39,8 @@ class Options:
     """What the command line says."""
 
     contexts: tuple[str, ...] = ()
+    real: bool = False
+    """Use control planes that are built, instead of clusters in process."""
     keep: bool = False
     quiet: bool = False
 
@@ -44,7 +51,7 @@ def run_demo(options: Options) -> int:
     folder = Path(tempfile.mkdtemp(prefix="fleet-demo-"))
     with ExitStack() as stack:
         try:
-            _say("getting helm, kubectl and the control planes' programs")
+            _say("getting helm and kubectl")
             found = tools.find_tools(build=True)
             planes = stack.enter_context(_planes(options))
             _run(options, facts, folder, planes, found.environment(), stack)
@@ -104,6 +111,11 @@ def _planes(options: Options) -> Iterator[dict[str, ControlPlane]]:
         with GivenClusters([chosen[name] for name in CLUSTERS]) as given:
             yield {name: given.start(name) for name in CLUSTERS}
         return
+    if not options.real:
+        with ExitStack() as stack:
+            _say("starting three clusters in this process")
+            yield {name: _embedded(name, stack) for name in CLUSTERS}
+        return
     source = ControlPlanes.locate(build=True)
     if isinstance(source, Missing):
         raise NotReady(source.reason)
@@ -111,6 +123,16 @@ def _planes(options: Options) -> Iterator[dict[str, ControlPlane]]:
         _say("starting three control planes")
         started = source.start_all(CLUSTERS, PlaneOptions(pods=True))
         yield dict(zip(CLUSTERS, started, strict=True))
+
+
+def _embedded(name: str, stack: ExitStack) -> ControlPlane:
+    """Start an API server in process, whose workloads turn Ready after a moment."""
+    options = EmbeddedOptions(name=name, ready_delay=READY_DELAY)
+    kubeconfig = stack.enter_context(EmbeddedThread(options)).kubeconfig
+    access = access_from(
+        yamldoc.load_one(kubeconfig.read_bytes()), name=name, folder=kubeconfig.parent
+    )
+    return ControlPlane(access, kubeconfig)
 
 
 def _contexts(pairs: tuple[str, ...]) -> dict[str, str]:

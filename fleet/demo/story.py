@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -53,9 +54,14 @@ class Story:
     def begin(self) -> None:
         self.screen.say("starting the hub, and joining an agent in each cluster")
         self.estate.start_hub()
-        for name, plane in self.planes.items():
-            self.estate.add_cluster(name, plane.kubeconfig)
-            self.screen.note(f"{name}: joined with a one-time token, certificate issued")
+        with ThreadPoolExecutor(len(self.planes)) as pool:
+            joins = {
+                name: pool.submit(self.estate.add_cluster, name, plane.kubeconfig)
+                for name, plane in self.planes.items()
+            }
+            for name, join in joins.items():
+                join.result()
+                self.screen.note(f"{name}: joined with a one-time token, certificate issued")
 
     def first_deployment(self) -> None:
         self.screen.say(
