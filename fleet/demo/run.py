@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -54,13 +55,13 @@ def run_demo(options: Options) -> int:
             _say("getting helm and kubectl")
             found = tools.find_tools(build=True)
             planes = stack.enter_context(_planes(options))
-            _run(options, facts, folder, planes, found.environment(), stack)
+            estate = _run(options, facts, folder, planes, found.environment(), stack)
         except FleetError as error:
             sys.stdout.flush()
             sys.stderr.write(f"the demo failed: {error}\nlogs are in {folder}\n")
             return 1
         if options.keep:
-            _wait_for_enter(folder, planes)
+            _stay_up(estate, planes)
     if facts.are_true:
         shutil.rmtree(folder, ignore_errors=True)
         return 0
@@ -75,7 +76,7 @@ def _run(  # everything that the story needs, once
     planes: Mapping[str, ControlPlane],
     environment: Mapping[str, str],
     stack: ExitStack,
-) -> None:
+) -> Estate:
     repo = RepoBuilder(folder / "fleet.git")
     repo.commit(sample_files(repo.url), message="Start the fleet")
     estate = Estate(
@@ -91,6 +92,7 @@ def _run(  # everything that the story needs, once
     with screen.showing():
         Story(estate, repo, planes, observer, screen, facts).tell()
     screen.summary(facts)
+    return estate
 
 
 def sample_files(url: str) -> dict[str, str]:
@@ -145,23 +147,18 @@ def _contexts(pairs: tuple[str, ...]) -> dict[str, str]:
     return chosen
 
 
-def _wait_for_enter(folder: Path, planes: Mapping[str, ControlPlane]) -> None:
+def _stay_up(estate: Estate, planes: Mapping[str, ControlPlane]) -> None:
+    """Print where everything is and wait: for Enter at a terminal, else for an interrupt."""
     for name, plane in planes.items():
         _say(f"{name}: kubectl --kubeconfig {plane.kubeconfig} get all -A")
-    _say(f"the hub's token: {folder / 'hub' / 'admin.token'}")
-    _say("everything stays up until you press Enter")
+    _say(f"hub: fleet --hub {estate.url} --token-file {estate.token_file} app list")
     if sys.stdin.isatty():
+        _say("everything stays up until you press Enter")
         sys.stdin.readline()
-    else:
-        signal_free_wait()
-
-
-def signal_free_wait() -> None:
-    """Wait for an interrupt where there is nobody to press a key."""
-    try:
-        os.read(os.open("/dev/tty", os.O_RDONLY), 1)
-    except (OSError, KeyboardInterrupt):
         return
+    _say("everything stays up until an interrupt")
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
 
 
 def _say(text: str) -> None:
