@@ -61,7 +61,7 @@ class Builder:
             done = await self._sandbox.run(
                 tool.program,
                 (*tool.arguments, *plan.argv[1:]),
-                folder=root / "work",
+                folder=root / "source",
                 environment=folder.environment(root, self._settings.memory),
             )
             if done.status:

@@ -27,7 +27,7 @@ _NAMED_FILE = re.compile(r"[^\s'\":,;()<>]+\.(?:yaml|yml|json)\b")
 
 def tidy(text: str, folder: str) -> str:
     """A tool's message without our folder, in one line, at most 1,500 characters."""
-    text = text.replace(f"{folder}/work/", "").replace(f"{folder}/", "").replace(folder, "")
+    text = text.replace(f"{folder}/source/", "").replace(f"{folder}/", "").replace(folder, "")
     parts = _ERROR.split(text)
     return one_line(parts[-1] if len(parts) > 1 else text, _LIMIT)
 
@@ -49,7 +49,7 @@ def is_missing_file(errors: str) -> bool:
 
 def missing_paths(plan: Plan, errors: str, folder: str) -> tuple[str, ...]:
     """Paths in the folder that the tool's message names and that are not there."""
-    text = errors.replace(f"{folder}/work/", "").replace(folder, "")
+    text = errors.replace(f"{folder}/source/", "").replace(folder, "")
     inside = {match[0] for match in _PATH.finditer(text)}
     relative = {
         f"{plan.root}/{match[1].lstrip('./')}"

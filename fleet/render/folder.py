@@ -24,7 +24,7 @@ def made(
     try:
         try:
             (root / "home").mkdir()
-            _write_all(root / "work", files, contents)
+            _write_all(root / "source", files, contents)
         except OSError as error:
             raise Transient(
                 f"the folder of a render cannot be written: {error.strerror}"

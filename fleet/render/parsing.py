@@ -59,7 +59,7 @@ class Parser:
                 Path(sys.executable),
                 # without site, which takes most of the time that such a short life has
                 ("-S", "-m", "fleet.render.worker", "request"),
-                folder=root / "work",
+                folder=root / "source",
                 environment={
                     **folder.environment(root, self._settings.memory),
                     "PYTHONPATH": _PACKAGES,

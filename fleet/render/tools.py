@@ -64,7 +64,7 @@ class Tools:
             environment = folder.environment(root, self._settings.memory)
             try:
                 done = await self._sandbox.run(
-                    program, arguments, folder=root / "work", environment=environment
+                    program, arguments, folder=root / "source", environment=environment
                 )
             except FleetError as error:
                 raise NotReady(f"{program.name} does not start: {error.message}") from error
