@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 
@@ -32,6 +32,9 @@ class Branch(str):
 
 Piece: TypeAlias = str
 """A regular expression for a fixed number of characters, a `Star` or a `Branch`."""
+
+ClassReader: TypeAlias = Callable[[str, int], tuple[str, int] | None]
+"""From a pattern and the position behind ``[`` to a regular expression and where the class ends; None: malformed."""
 
 ANY = Star(".*", crosses=True)
 SEGMENT = Star("[^/]*", crosses=False)
@@ -69,17 +72,27 @@ def assembled(pieces: Iterable[Piece]) -> re.Pattern[str] | None:
 @functools.lru_cache(maxsize=4096)
 def path_match(pattern: str) -> re.Pattern[str] | None:
     """Compile a pattern of Go's ``path.Match`` (the same as ``filepath.Match`` on Unix): ``*`` stops at ``/``."""
+    return star_pattern(pattern, star=SEGMENT, one="[^/]", read_class=_go_class)
+
+
+def star_pattern(
+    pattern: str, *, star: Star, one: str, read_class: ClassReader
+) -> re.Pattern[str] | None:
+    """Compile a language of ``*``, ``?``, ``[...]`` and ``\\``; None for a pattern that it calls malformed.
+
+    ``star`` and ``one`` say what the first two take in, ``read_class`` reads a class from behind its bracket.
+    """
     parts: list[Piece] = []
     position = 0
     while position < len(pattern):
         char = pattern[position]
         position += 1
         if char == "*":
-            parts.append(SEGMENT)
+            parts.append(star)
         elif char == "?":
-            parts.append("[^/]")
+            parts.append(one)
         elif char == "[":
-            found = _go_class(pattern, position)
+            found = read_class(pattern, position)
             if found is None:
                 return None
             text, position = found

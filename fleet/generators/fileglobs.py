@@ -13,7 +13,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from fleet.argo.globs import ANY, SEGMENT, Branch, Piece, assembled
+from fleet.argo.globs import ANY, SEGMENT, Branch, Piece, assembled, star_pattern
 from fleet.errors import BadInput
 from fleet.generators.listing import Listing
 from fleet.model.world import FileGlobs
@@ -94,29 +94,7 @@ def _doublestar_files(listing: Listing, pattern: str) -> Iterator[str]:
 @functools.lru_cache(maxsize=1024)
 def wildmatch(pattern: str) -> re.Pattern[str] | None:
     """Compile git's wildmatch without FNM_PATHNAME; None for a pattern that can match nothing."""
-    parts: list[Piece] = []
-    position = 0
-    while position < len(pattern):
-        char = pattern[position]
-        position += 1
-        if char == "*":
-            parts.append(ANY)
-        elif char == "?":
-            parts.append(".")
-        elif char == "[":
-            found = _bracket(pattern, position)
-            if found is None:
-                return None
-            text, position = found
-            parts.append(text)
-        elif char == "\\":
-            if position == len(pattern):
-                return None
-            parts.append(re.escape(pattern[position]))
-            position += 1
-        else:
-            parts.append(re.escape(char))
-    return assembled(parts)
+    return star_pattern(pattern, star=ANY, one=".", read_class=_bracket)
 
 
 @functools.lru_cache(maxsize=1024)
