@@ -71,9 +71,8 @@ class Retention:
             self.forgotten(key)
         gone = 0
         for digest in sorted(old & artifacts):
-            if (
-                digest not in self._in_use()
-            ):  # a render that had its closure before may have ended now
+            # a render that had its closure before may have ended now
+            if digest not in self._in_use():
                 await self.artifacts.delete(Digest(digest))
                 gone += 1
         if gone:
