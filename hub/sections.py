@@ -7,8 +7,22 @@ from collections.abc import Callable, Mapping
 
 from fleet import rollout
 from fleet.argo.permissions import rules_for
-from fleet.model.application import READY_WHEN, Automated
-from fleet.model.assignment import DependsOn, Held, Hold, IgnoreRule, ProjectRules, Section
+from fleet.model.application import (
+    COMPARE_OPTIONS,
+    DELETION_APPROVED,
+    READY_WHEN,
+    Automated,
+    Retry,
+)
+from fleet.model.assignment import (
+    DependsOn,
+    Held,
+    Hold,
+    IgnoreRule,
+    ProjectRules,
+    RetryPolicy,
+    Section,
+)
 from fleet.model.cluster import Cluster
 from fleet.model.project import AppProject
 from fleet.model.target import Target
@@ -21,6 +35,7 @@ def section_for(
     """Write the desired state of one target; ``rules_of`` gives a project's rules on its cluster."""
     application = target.application
     automated = application.sync_policy.automated or Automated()
+    metadata = application.sync_policy.namespace_metadata
     return Section(
         target=target.id.app,
         project=rules_of(application.project),
@@ -43,10 +58,33 @@ def section_for(
                 name=rule.name,
                 namespace=rule.namespace,
                 json_pointers=rule.json_pointers,
+                jq_expressions=rule.jq_expressions,
+                managers=rule.managers,
             )
             for rule in application.ignore_differences
         ),
+        retry=_retry(application.sync_policy.retry),
+        namespace_labels=dict(metadata.labels) if metadata else None,
+        namespace_annotations=dict(metadata.annotations) if metadata else None,
+        compare_options=_words(application.annotations.get(COMPARE_OPTIONS, "")),
+        deletion_approved=application.annotations.get(DELETION_APPROVED, ""),
     )
+
+
+def _retry(retry: Retry | None) -> RetryPolicy | None:
+    if retry is None:
+        return None
+    return RetryPolicy(
+        limit=retry.limit,
+        wait=retry.wait.total_seconds(),
+        factor=retry.factor,
+        max_wait=retry.max_wait.total_seconds(),
+        refresh=retry.refresh,
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def project_rules(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 from fleet.codec.jsontypes import JsonObject
@@ -17,6 +18,8 @@ from fleet.model.identity import AppName
 RESOURCES_FINALIZER = "resources-finalizer.argocd.argoproj.io"
 DEPENDS_ON = "gitopsfleet.io/depends-on"
 READY_WHEN = "gitopsfleet.io/ready-when"
+COMPARE_OPTIONS = "argocd.argoproj.io/compare-options"
+DELETION_APPROVED = "argocd.argoproj.io/deletion-approved"
 
 
 class Deletion(StrEnum):
@@ -131,10 +134,35 @@ class Automated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """``syncPolicy.retry``: how often a failed sync is tried again, and how long it waits before each try."""
+
+    limit: int = 5
+    """Negative: for ever; 0: never."""
+    wait: timedelta = timedelta(seconds=5)
+    """Before the first retry."""
+    factor: int = 2
+    max_wait: timedelta = timedelta(minutes=3)
+    refresh: bool = False
+    """Whether a retry takes the newest artifact instead of the one that failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceMetadata:
+    """``syncPolicy.managedNamespaceMetadata``: what the created destination namespace carries."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyncPolicy:
     automated: Automated | None = None
     options: tuple[str, ...] = ()
     """``Key=value`` entries of syncOptions, as written."""
+    retry: Retry | None = None
+    """None: as Argo CD does without one (five times for automated syncs, never for others)."""
+    namespace_metadata: NamespaceMetadata | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +172,9 @@ class IgnoreDifference:
     name: str = ""
     namespace: str = ""
     json_pointers: tuple[str, ...] = ()
+    jq_expressions: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ()
+    """managedFieldsManagers: fields that these managers own are taken from the live object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +204,10 @@ class Application:
     """Name of the ApplicationSet that made it; empty for one written by hand."""
     row: str = ""
     """Which generator and element it came from, for ``fleet explain``."""
+    parents: tuple[AppName, ...] = ()
+    """The Applications whose manifests brought it (app-of-apps), the outermost first; empty for all others."""
+    history_limit: int = 10
+    """revisionHistoryLimit: deployments that can be rolled back to."""
     document: JsonObject = field(default_factory=dict)
     where: Where = field(default_factory=Where)
     warnings: tuple[Warning, ...] = ()

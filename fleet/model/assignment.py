@@ -22,6 +22,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     """``sync``, ``refresh`` or ``terminate``."""
     arguments: dict[str, str | bool | int | list[str]] = {}
+    """Of a sync: ``prune``, ``dryRun``, ``force``, ``replace`` (bool), ``strategy`` (``hook``, the default, or
+    ``apply``: no hooks), ``resources`` (a list of ``group/Kind:namespace/name``, the namespace optional: a partial
+    sync, without hooks), ``options`` (a list of syncOptions on top of the Application's), ``retryLimit`` (int),
+    ``automated`` (bool: started by the hub, not by a person)."""
     not_after: str = ""
     """RFC 3339; the agent drops it unstarted after that."""
 
@@ -85,6 +89,7 @@ class Hold(StrEnum):
     """Why the hub keeps a target at its previous digest."""
 
     DEPENDENCY = "dependency"
+    ROLLOUT = "rollout"
     BLOCKED = "blocked"
     UNSUPPORTED = "unsupported"
     BUDGET = "budget"
@@ -121,6 +126,33 @@ class IgnoreRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str = ""
     namespace: str = ""
     json_pointers: tuple[str, ...] = ()
+    jq_expressions: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ()
+    """Fields that these field managers own are not compared."""
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How often a failed sync is tried again; seconds."""
+
+    limit: int = 5
+    """Negative: for ever; 0: never."""
+    wait: float = 5.0
+    factor: int = 2
+    max_wait: float = 180.0
+    refresh: bool = False
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A sync window of the project that matches this target; the agent knows what time it is."""
+
+    kind: str
+    """``allow`` or ``deny``."""
+    schedule: str
+    duration: float
+    """Seconds."""
+    time_zone: str = "UTC"
+    manual_sync: bool = False
+    sync_overrun: bool = False
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -145,6 +177,17 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     depends_on: tuple[DependsOn, ...] = ()
     ready_when: str = ""
     ignore: tuple[IgnoreRule, ...] = ()
+    retry: RetryPolicy | None = None
+    windows: tuple[Window, ...] = ()
+    namespace_labels: dict[str, str] | None = None
+    namespace_annotations: dict[str, str] | None = None
+    """managedNamespaceMetadata; None: the created namespace's metadata is nobody's concern."""
+    compare_options: tuple[str, ...] = ()
+    """Of the annotation argocd.argoproj.io/compare-options, as written."""
+    deletion_approved: str = ""
+    """Of the annotation argocd.argoproj.io/deletion-approved: RFC 3339; it confirms what asks for confirmation."""
+    ungated: bool = False
+    """A return to an earlier artifact: no dependency holds it back."""
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Where
@@ -25,6 +27,41 @@ class DestinationRule:
     namespace: str = ""
 
 
+class WindowKind(StrEnum):
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncWindow:
+    """One of ``syncWindows``: when the Applications it matches may, or may not, be synced."""
+
+    kind: WindowKind
+    schedule: str
+    """Five cron fields."""
+    duration: timedelta
+    time_zone: str = "UTC"
+    applications: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
+    """Patterns; an Application is matched by any of the three lists, or by all that are given with ``all_of``."""
+    all_of: bool = False
+    """andOperator."""
+    manual_sync: bool = False
+    """Whether a sync that a person asks for passes."""
+    sync_overrun: bool = False
+    """Whether a sync that began before the window closed goes on."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrphanedResources:
+    """``orphanedResources``: whether objects in an Application's namespace that nothing tracks are warned of."""
+
+    warn: bool = True
+    ignore: tuple[KindRule, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppProject:
     """Argo CD's AppProject, as far as rules over sources, destinations and kinds go."""
@@ -41,6 +78,10 @@ class AppProject:
     namespace_kinds_denied: tuple[KindRule, ...] = ()
     only_scoped_clusters: bool = False
     """permitOnlyProjectScopedClusters: destinations must be clusters whose record names this project."""
+    windows: tuple[SyncWindow, ...] = ()
+    orphaned: OrphanedResources | None = None
+    source_namespaces: tuple[str, ...] = ()
+    """Namespaces, besides its own, whose Applications may use it."""
     document: JsonObject = field(default_factory=dict)
     where: Where = field(default_factory=Where)
     warnings: tuple[SpecWarning, ...] = ()

@@ -56,11 +56,34 @@ class ObjectStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     message: str = ""
 
 
+class ResourceResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an operation did with one object."""
+
+    ref: str
+    """``group/Kind:namespace/name``."""
+    status: str
+    """Synced, SyncFailed, Pruned or PruneSkipped; of a hook Running, Succeeded or Failed."""
+    phase: str = "Sync"
+    """PreSync, Sync, PostSync or SyncFail."""
+    hook: bool = False
+    message: str = ""
+
+
 class OperationResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an operation stands: one that somebody asked for, or an automated sync (``auto-`` and a digest)."""
+
     id: str
     phase: str
-    """Running, Succeeded, Failed or Expired."""
+    """Running, Terminating, Succeeded, Failed, Error or Expired."""
     message: str = ""
+    kind: str = "sync"
+    artifact: str = ""
+    """What it brings the target to."""
+    started_at: str = ""
+    finished_at: str = ""
+    retries: int = 0
+    resources: tuple[ResourceResult, ...] = ()
+    """Hooks and failures first, at most 50."""
 
 
 class TargetStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
