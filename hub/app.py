@@ -38,6 +38,7 @@ from hub.accepted import Accepted
 from hub.answers import Answers
 from hub.api import Api, read_or_make_token
 from hub.approvals import Approvals
+from hub.assignments import AssignmentRecords
 from hub.ca import Authority, CaSettings
 from hub.closures import Closures
 from hub.dispatch import Dispatcher
@@ -105,7 +106,7 @@ class Hub:
         self.state.approvals = self.records.approvals
         await self.operations.restore()
         await self.rollup.restore()
-        await self.dispatcher.restore()
+        await self.dispatcher.assignments.restore()
         await self.accepted.restore()
         await self.worlds.restore()
 
@@ -277,9 +278,9 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         rendered=joints.rendered,
         settled=joints.settled,
     )
+    assignments = AssignmentRecords(store=store, artifacts=artifacts, state=state)
     dispatcher = Dispatcher(
-        store=store,
-        artifacts=artifacts,
+        assignments=assignments,
         state=state,
         operations=operations,
         hub_id=authority.hub_id,
@@ -347,7 +348,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
     )
     gateway = Gateway(
         authority=authority,
-        assignments=dispatcher,
+        assignments=assignments,
         reports=rollup,
         settings=GatewaySettings(
             listen=settings.agents.listen,
@@ -360,7 +361,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         artifacts=artifacts,
         state=state,
         clock=clock,
-        named=dispatcher.named,
+        named=assignments.named,
         forgotten=adapters.closures.forget,
     )
     return Hub(

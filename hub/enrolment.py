@@ -117,7 +117,7 @@ class Enrolment:
     async def forget(self, name: ClusterName) -> None:
         """Drop identity, record, assignment and report."""
         await self.authority.remove(name)
-        await self.dispatcher.forget(name)
+        await self.dispatcher.assignments.forget(name)
         await self.rollup.forget(name)
         await self.records.remove(name)
         log.info("cluster removed", **{fields.CLUSTER: name})

@@ -162,7 +162,7 @@ class Views:
             targets=len(rows),
             synced=sum(row.sync == Sync.SYNCED for row in rows),
             healthy=sum(row.health == Health.HEALTHY for row in rows),
-            generation=self.dispatcher.generation(name),
+            generation=self.dispatcher.assignments.generation(name),
             age_seconds=int(age.total_seconds()) if age is not None else None,
             kube_version=facts.kube_version if facts else "",
             agent_version=facts.agent_version if facts else "",

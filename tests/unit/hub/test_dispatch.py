@@ -23,6 +23,7 @@ from fleet.store.port import Change, Kind, Store
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore
 from fleet.wire.heads import payload_of
+from hub.assignments import AssignmentRecords
 from hub.dispatch import Dispatcher
 from hub.operations import LIFETIME, Operations
 from hub.state import Desired, State
@@ -83,9 +84,11 @@ class Bench:
         self.operations = Operations(
             store=self.store, clock=FakeClock(), changed=lambda _cluster: None
         )
+        self.assignments = AssignmentRecords(
+            store=self.store, artifacts=self.artifacts, state=self.state
+        )
         self.dispatcher = Dispatcher(
-            store=self.store,
-            artifacts=self.artifacts,
+            assignments=self.assignments,
             state=self.state,
             operations=self.operations,
             hub_id="hub",
@@ -124,14 +127,14 @@ class Bench:
                 self.state.candidates[id_] = Candidate(digest=digest, kinds={"/ConfigMap": 10})
 
     def head(self, name: ClusterName) -> Head:
-        current = self.dispatcher.current(name)
+        current = self.assignments.current(name)
         assert current is not None
         return msgspec.json.decode(payload_of(current.signed), type=Head)
 
     async def sections(self, name: ClusterName) -> dict[str, Section]:
         found = {}
         for ref in self.head(name).sections:
-            data = await self.dispatcher.section(name, ref.digest)  # type: ignore[arg-type]  # a digest
+            data = await self.assignments.section(name, ref.digest)  # type: ignore[arg-type]  # a digest
             assert data is not None
             found[ref.target] = msgspec.json.decode(data, type=Section)
         return found
@@ -171,10 +174,10 @@ async def test_a_section_is_readable_by_its_own_cluster_only(bench: Bench) -> No
     bench.want(target("one/web"), target("two/db"))
     bench.rendered(web=digest, db="other")
     await bench.dispatch()
-    assert await bench.dispatcher.artifact(ONE, digest) == data
-    assert await bench.dispatcher.artifact(TWO, digest) is None
+    assert await bench.assignments.artifact(ONE, digest) == data
+    assert await bench.assignments.artifact(TWO, digest) is None
     (ref,) = bench.head(ONE).sections
-    assert await bench.dispatcher.section(TWO, ref.digest) is None  # type: ignore[arg-type]  # a digest
+    assert await bench.assignments.section(TWO, ref.digest) is None  # type: ignore[arg-type]  # a digest
 
 
 async def test_old_content_stays_readable_for_two_generations(bench: Bench) -> None:
@@ -183,7 +186,7 @@ async def test_old_content_stays_readable_for_two_generations(bench: Bench) -> N
     for digest in digests:
         bench.rendered(web=digest)
         await bench.dispatch(ONE)
-    readable = [await bench.dispatcher.artifact(ONE, digest) for digest in digests]
+    readable = [await bench.assignments.artifact(ONE, digest) for digest in digests]
     assert readable == [None, b"1", b"2", b"3"]
 
 
@@ -220,13 +223,13 @@ async def test_a_restart_keeps_everything_even_before_rendering(bench: Bench) ->
     bench.want(target("one/web"))
     bench.rendered(web="d1")
     await bench.dispatch(ONE)
-    before = bench.dispatcher.current(ONE)
+    before = bench.assignments.current(ONE)
     bench.start()
-    await bench.dispatcher.restore()
-    assert bench.dispatcher.current(ONE) == before
+    await bench.assignments.restore()
+    assert bench.assignments.current(ONE) == before
     bench.want(target("one/web"))
     await bench.dispatch(ONE)
-    assert bench.dispatcher.current(ONE) == before, "not rendered yet is no reason to change"
+    assert bench.assignments.current(ONE) == before, "not rendered yet is no reason to change"
 
 
 async def test_losing_most_objects_is_held_until_it_is_approved(bench: Bench) -> None:
@@ -314,9 +317,9 @@ async def test_a_parked_poll_wakes_when_its_cluster_moves(bench: Bench) -> None:
     bench.want(target("one/web"))
     bench.rendered(web="d1")
     await bench.dispatch(ONE)
-    current = bench.dispatcher.current(ONE)
+    current = bench.assignments.current(ONE)
     assert current is not None
-    poll = asyncio.create_task(bench.dispatcher.changed(ONE, current.etag, 5.0))
+    poll = asyncio.create_task(bench.assignments.changed(ONE, current.etag, 5.0))
     await asyncio.sleep(0)
     bench.rendered(web="d2")
     await bench.dispatch(ONE)
@@ -346,7 +349,7 @@ async def test_an_unbound_cluster_has_no_assignment(bench: Bench) -> None:
     bench.want(target("one/web"))
     bench.dispatcher.cluster_uid = lambda _name: ""
     await bench.dispatch(ONE)
-    assert bench.dispatcher.current(ONE) is None
+    assert bench.assignments.current(ONE) is None
 
 
 async def test_a_cluster_that_comes_again_goes_on_counting(bench: Bench) -> None:
@@ -355,10 +358,10 @@ async def test_a_cluster_that_comes_again_goes_on_counting(bench: Bench) -> None
         bench.rendered(web=digest)
         await bench.dispatch(ONE)
     assert bench.head(ONE).generation == 3
-    await bench.dispatcher.forget(ONE)
+    await bench.assignments.forget(ONE)
     bench.start()
-    await bench.dispatcher.restore()
-    assert bench.dispatcher.current(ONE) is None
+    await bench.assignments.restore()
+    assert bench.assignments.current(ONE) is None
     bench.want(target("one/web"))
     bench.rendered(web="d3")
     await bench.dispatch(ONE)
@@ -377,9 +380,9 @@ async def test_what_is_still_applied_stays_readable_and_a_report_alone_opens_not
         for digest in "abcd":
             bench.rendered(web=digest)
             await bench.dispatch(ONE)
-        assert await bench.dispatcher.artifact(ONE, mine) == (b"mine" if applied == mine else None)
-        assert await bench.dispatcher.artifact(ONE, other) is None
-    assert await bench.dispatcher.artifact(TWO, other) == b"other"
+        assert await bench.assignments.artifact(ONE, mine) == (b"mine" if applied == mine else None)
+        assert await bench.assignments.artifact(ONE, other) is None
+    assert await bench.assignments.artifact(TWO, other) == b"other"
 
 
 async def test_an_approval_serves_once(bench: Bench) -> None:
@@ -407,7 +410,7 @@ async def test_a_cluster_that_comes_again_gates_its_first_deployment(bench: Benc
     bench.state.statuses[TWO] = {"db": good("db", "d1")}
     await bench.dispatch()
     assert (await bench.sections(ONE))["web"].artifact == "w1"
-    await bench.dispatcher.forget(ONE)
+    await bench.assignments.forget(ONE)
     bench.state.statuses[TWO] = {}
     await bench.dispatch()
     section = (await bench.sections(ONE))["web"]
@@ -427,7 +430,7 @@ async def test_a_restart_lets_no_dependency_leave_before_its_dependents(bench: B
     for _ in range(2):
         bench.start()
         bench.state.statuses = dict(statuses)
-        await bench.dispatcher.restore()
+        await bench.assignments.restore()
         bench.want()
         await bench.dispatch()
         assert bench.head(ONE).sections == ()
@@ -463,13 +466,13 @@ async def test_what_is_being_committed_is_in_use(bench: Bench) -> None:
     commit = bench.store.commit
 
     async def spying(*changes: Change) -> None:
-        seen.append(bench.dispatcher.named())
+        seen.append(bench.assignments.named())
         await commit(*changes)
 
-    bench.dispatcher.store = cast("Store", SimpleNamespace(commit=spying, get=bench.store.get))
+    bench.assignments.store = cast("Store", SimpleNamespace(commit=spying, get=bench.store.get))
     await bench.dispatch(ONE)
     assert "d1" in seen[0]
-    assert seen[0] == bench.dispatcher.named()
+    assert seen[0] == bench.assignments.named()
 
 
 class Busy(MemoryStore):
