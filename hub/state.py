@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+import msgspec
+
 from fleet.argo.documents import Problem
 from fleet.graph import dependents
 from fleet.model.application import Application
@@ -39,6 +41,18 @@ class Hold:
     added: tuple[str, ...] = ()
     """What would be made, and what would change, at the same moment: all of a set's result waits."""
     changed: tuple[str, ...] = ()
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A target that somebody brought back to an earlier artifact; it stays there until it is synced again."""
+
+    digest: str
+    deployment: int
+    """Id in its history."""
+    at: datetime
+    revision: str = ""
+    reason: str = ""
+    kinds: dict[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +114,7 @@ class State:
     holds: dict[str, Hold] = field(default_factory=dict)
     approvals: dict[str, str] = field(default_factory=dict)
     """Subject -> digest of what was approved."""
+    pins: dict[TargetId, Pin] = field(default_factory=dict)
     _users: Mapping[TargetId, frozenset[TargetId]] = field(default_factory=dict)
     _on_cluster: Mapping[ClusterName, Mapping[AppName, Target]] = field(default_factory=dict)
     _places: Mapping[AppName, frozenset[ClusterName]] = field(default_factory=dict)

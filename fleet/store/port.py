@@ -35,6 +35,7 @@ class Kind(StrEnum):
     APPROVALS = "approvals"
     OPERATIONS = "operations"
     HISTORY = "history"
+    PINS = "pins"
     REPORTS = "reports"
     UNUSED = "unused"
     AUDIT = "audit"

@@ -1,0 +1,145 @@
+"""Rollbacks: a target is brought back to an artifact of its history, and stays there until somebody syncs it again.
+
+As with Argo CD a rollback is refused while automated sync is on, for git would undo it at once; with ``pin`` it is not:
+the target is then kept at that artifact (healed and all) until ``fleet app sync``, which lets git decide again. A pin
+also goes by itself when git wants the same artifact. It is durable, and no dependency, rollout or budget holds back
+what a person asked for to repair something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from fleet.codec.redaction import one_line
+from fleet.errors import BadInput, NotReady
+from fleet.model.assignment import Operation
+from fleet.model.identity import TargetId
+from fleet.runtime import log as fields
+from fleet.runtime.clock import Clock
+from fleet.store.port import ArtifactStore, Delete, Kind, Put, Store
+from hub.history import Deployment, History
+from hub.operations import Operations
+from hub.state import Pin, State
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What somebody asks for."""
+
+    to: int = 0
+    """Id of a deployment; 0: the last one that was another artifact than the one in force."""
+    pin: bool = False
+    """Although automated sync is on: keep it there."""
+    prune: bool = False
+    reason: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Rollbacks:
+    """The pins of all targets, written through to the store."""
+
+    store: Store
+    artifacts: ArtifactStore
+    state: State
+    history: History
+    operations: Operations
+    clock: Clock
+    dispatch: Callable[[TargetId], None]
+
+    async def restore(self) -> None:
+        """Read the pins that stand."""
+        self.state.pins = {
+            TargetId.parse(key): msgspec.json.decode(data, type=Pin)
+            for key, data in (await self.store.load(Kind.PINS)).items()
+        }
+
+    async def roll_back(self, target: TargetId, wish: Wish) -> tuple[Operation, Deployment]:
+        """Bring a target back; returns the operation that does it, and what it goes to."""
+        self._refuse_automated(target, wish)
+        chosen = self._choose(target, wish.to)
+        if not await self.artifacts.has(chosen.digest):
+            raise NotReady(
+                f"the artifact of deployment {chosen.id} of {target} is not kept any more",
+                hint="revert the change in git instead",
+            )
+        pin = Pin(
+            digest=chosen.digest,
+            deployment=chosen.id,
+            revision=chosen.revision,
+            at=self.clock.now(),
+            reason=one_line(wish.reason),
+            kinds=chosen.kinds,
+        )
+        await self.store.commit(Put(Kind.PINS, str(target), msgspec.json.encode(pin)))
+        self.state.pins[target] = pin
+        operation = await self.operations.ask(
+            target, "sync", {"prune": wish.prune, "artifact": chosen.digest}
+        )
+        log.info(
+            "rolled back",
+            **{fields.TARGET: str(target)},
+            deployment=chosen.id,
+            digest=chosen.digest,
+            pinned=wish.pin,
+            reason_given=pin.reason,
+        )
+        self.dispatch(target)
+        return operation, chosen
+
+    async def release(self, target: TargetId) -> bool:
+        """Let git decide about a target again; whether it was pinned."""
+        if target not in self.state.pins:
+            return False
+        await self.store.commit(Delete(Kind.PINS, str(target)))
+        self.state.pins.pop(target, None)
+        log.info("pin released", **{fields.TARGET: str(target)})
+        self.dispatch(target)
+        return True
+
+    async def settle(self, target: TargetId) -> None:
+        """Drop a pin that says what git says, or whose target is not wanted any more."""
+        pin = self.state.pins.get(target)
+        if pin is None or not self.state.desired.evaluated:
+            return
+        candidate = self.state.candidates.get(target)
+        wanted = target in self.state.desired.targets
+        if not wanted or (candidate is not None and candidate.digest == pin.digest):
+            await self.release(target)
+
+    def _refuse_automated(self, target: TargetId, wish: Wish) -> None:
+        application = self.state.desired.targets[target].application
+        if application.sync_policy.automated is not None and not wish.pin:
+            raise BadInput(
+                f"{target} is synced automatically, which would undo a rollback at once",
+                hint="with --pin it stays at the earlier version until: fleet app sync",
+            )
+
+    def _choose(self, target: TargetId, wanted: int) -> Deployment:
+        known = self.history.of(target)
+        now = self.state.assigned.get(target, "")
+        if wanted:
+            found = next((item for item in known if item.id == wanted), None)
+            if found is None:
+                ids = ", ".join(str(item.id) for item in known) or "none"
+                raise BadInput(
+                    f"{target} has no deployment {wanted} in its history",
+                    hint=f"there are: {ids} (fleet app history)",
+                )
+        else:
+            status = self.state.status(target)
+            current = {now, status.applied if status else ""}
+            found = next((item for item in reversed(known) if item.digest not in current), None)
+            if found is None:
+                raise BadInput(
+                    f"{target} has no earlier deployment to go back to",
+                    hint="fleet app history shows what is kept",
+                )
+        if found.digest == now:
+            raise BadInput(f"{target} is at deployment {found.id} already")
+        return found
