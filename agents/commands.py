@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import replace
 
-from agents import app
+from agents import app, failpoints
 from agents.settings import AgentSettings, check_hub_url
 from fleet.codec.redaction import redact
 from fleet.runtime import log
@@ -16,6 +16,7 @@ from fleet.runtime.supervisor import Supervisor
 
 async def execute(arguments: argparse.Namespace) -> int:
     """Run or join."""
+    failpoints.PROCESS.arm_from_environment()
     settings = _settings(arguments)
     log.configure(settings.log.level, settings.log.form, redact=redact)
     if arguments.verb == "join":

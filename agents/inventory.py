@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 import msgspec
 import structlog
 
+from agents import failpoints
 from agents.records import Journal
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Corrupt, FleetError
@@ -87,7 +88,9 @@ class Inventories:
         if self._found.get(target) == inventory and target not in self._unwritten:
             return
         self._unwritten.add(target)
+        failpoints.reach("inventory.before-store")
         await self._journal.write(self._changes(inventory))
+        failpoints.reach("inventory.after-store")
         self._unwritten.discard(target)
 
     def note(self, inventory: Inventory) -> None:
@@ -98,7 +101,9 @@ class Inventories:
     async def drop(self, target: str) -> None:
         """Forget a target that is gone; durable when it returns, and only then forgotten."""
         if target in self._found:
+            failpoints.reach("inventory.before-drop")
             await self._journal.write(dict.fromkeys(self._names.get(target, ()), None))
+            failpoints.reach("inventory.after-drop")
             del self._found[target]
             self._names.pop(target, None)
             self._unwritten.discard(target)

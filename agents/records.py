@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 from prometheus_client import Counter
 
+from agents import failpoints
 from fleet.errors import FleetError
 from fleet.runtime import log as fields
 from fleet.runtime.backoff import Backoff
@@ -108,7 +109,9 @@ class Journal:
         self._news.clear()
         self._urgent.clear()
         try:
+            failpoints.reach("state.before-write")
             await self._records.write(batch)
+            failpoints.reach("state.after-write")
         except FleetError as error:
             log.warning("state not written", **{fields.ERROR: str(error)})
             for waiter in waiters:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from agents import failpoints
 from agents.apply import Applied, Applier
 from agents.inventory import Inventories
 from agents.live import LiveTable
@@ -143,7 +144,9 @@ class Steps:
         return False
 
     async def _apply(self, step: Step, progress: Progress, manner: Manner) -> None:
+        failpoints.reach("apply.before-batch")
         results = await self._applier.apply(step.changes, keep_ignored=manner.keep_ignored)
+        failpoints.reach("apply.after-batch")
         done = []
         for item in results:
             manifest = item.change.manifest
@@ -181,9 +184,11 @@ class Steps:
             )
 
     async def _prune(self, step: Step, progress: Progress, manner: Manner) -> None:
+        failpoints.reach("prune.before-batch")
         results = await self._applier.delete(
             step.changes, progress.inventory.target, manner.propagation
         )
+        failpoints.reach("prune.after-batch")
         progress.errors.extend(item.error for item in results if item.error is not None)
         self._forget(progress, (item.change.ref for item in results if _is_gone(item)))
 
