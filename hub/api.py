@@ -12,7 +12,6 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import structlog
@@ -29,6 +28,7 @@ from fleet.wire import api
 from hub.approvals import Approvals
 from hub.enrolment import Enrolment
 from hub.operations import Operations
+from hub.peoplehttp import NotFound, find_target, json_answer, read_body
 from hub.poller import Poller
 from hub.refresh import Refresher
 from hub.settings import ApiListener, Webhook
@@ -38,19 +38,11 @@ from hub.webhooks import WebhookSettings, read_push
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY = 1024 * 1024
 MAX_WEBHOOK_BODY = 25 * 1024 * 1024
 PREFIX = "/api/v1"
 OPEN_PATHS = frozenset(("/healthz", "/readyz", "/webhook"))
 
-T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class NotFound(FleetError):
-    """What was asked about does not exist."""
-
-    reason = "NotFound"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,62 +131,50 @@ class Api:
     # apps
 
     async def _apps(self, _request: web.Request) -> web.Response:
-        return _json(self.views.apps())
+        return json_answer(self.views.apps())
 
     async def _app(self, request: web.Request) -> web.Response:
-        return _json(self.views.app_detail(self._target(request.match_info["name"])))
+        return json_answer(
+            self.views.app_detail(find_target(self.state, request.match_info["name"]))
+        )
 
     async def _sync(self, request: web.Request) -> web.Response:
-        target = self._target(request.match_info["name"])
-        asked = await _body(request, api.SyncRequest)
+        target = find_target(self.state, request.match_info["name"])
+        asked = await read_body(request, api.SyncRequest)
         operation = await self.operations.ask(target, "sync", {"prune": asked.prune})
-        return _json(
+        return json_answer(
             api.OperationAnswer(id=operation.id, target=str(target), kind=operation.kind), 202
         )
 
     async def _refresh(self, request: web.Request) -> web.Response:
-        target = self._target(request.match_info["name"])
-        asked = await _body(request, api.RefreshRequest)
+        target = find_target(self.state, request.match_info["name"])
+        asked = await read_body(request, api.RefreshRequest)
         await self.refresher.refresh(target, hard=asked.hard)
-        return _json(api.OperationAnswer(id="", target=str(target), kind="refresh"), 202)
-
-    def _target(self, name: str) -> TargetId:
-        """Find the target of ``NAME`` or ``CLUSTER~NAME``."""
-        cluster, _, app = name.rpartition("~")
-        found = [
-            id_
-            for id_ in self.state.desired.targets
-            if id_.app == app and (not cluster or id_.cluster == cluster)
-        ]
-        if not found:
-            refused = self.state.desired.refused.get(AppName(app))
-            raise NotFound(f"application {app!r} has no target: {refused}" if refused
-                           else f"there is no application {app!r}")  # fmt: skip
-        return found[0]
+        return json_answer(api.OperationAnswer(id="", target=str(target), kind="refresh"), 202)
 
     # sets, clusters, holds
 
     async def _appsets(self, _request: web.Request) -> web.Response:
-        return _json(self.views.appsets())
+        return json_answer(self.views.appsets())
 
     async def _appset(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         for row in self.views.appsets().items:
             if row.name == name:
-                return _json(row)
+                return json_answer(row)
         raise NotFound(f"there is no ApplicationSet {name!r}")
 
     async def _appset_diff(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name not in self.state.desired.sets:
             raise NotFound(f"there is no ApplicationSet {name!r}")
-        return _json(self.views.appset_diff(name))
+        return json_answer(self.views.appset_diff(name))
 
     async def _clusters(self, _request: web.Request) -> web.Response:
-        return _json(self.views.clusters())
+        return json_answer(self.views.clusters())
 
     async def _cluster(self, request: web.Request) -> web.Response:
-        return _json(self.views.cluster(self._known_cluster(request)))
+        return json_answer(self.views.cluster(self._known_cluster(request)))
 
     def _known_cluster(self, request: web.Request) -> ClusterName:
         name = ClusterName(request.match_info["name"])
@@ -203,39 +183,39 @@ class Api:
         return name
 
     async def _add_cluster(self, request: web.Request) -> web.Response:
-        return _json(await self.enrolment.add(await _body(request, api.AddCluster)), 201)
+        return json_answer(await self.enrolment.add(await read_body(request, api.AddCluster)), 201)
 
     async def _remove_cluster(self, request: web.Request) -> web.Response:
         name = self._known_cluster(request)
         cascade = request.query.get("cascade", "false") == "true"
-        return _json(api.Message(message=await self.enrolment.remove(name, cascade=cascade)))
+        return json_answer(api.Message(message=await self.enrolment.remove(name, cascade=cascade)))
 
     async def _revoke_cluster(self, request: web.Request) -> web.Response:
         name = self._known_cluster(request)
-        return _json(api.Message(message=await self.enrolment.revoke(name)))
+        return json_answer(api.Message(message=await self.enrolment.revoke(name)))
 
     async def _holds(self, _request: web.Request) -> web.Response:
-        return _json(self.views.holds())
+        return json_answer(self.views.holds())
 
     async def _approve(self, request: web.Request) -> web.Response:
-        asked = await _body(request, api.ApproveRequest)
-        return _json(api.Message(message=await self.approvals.approve(asked)))
+        asked = await read_body(request, api.ApproveRequest)
+        return json_answer(api.Message(message=await self.approvals.approve(asked)))
 
     # reading
 
     async def _explain(self, request: web.Request) -> web.Response:
         info = request.match_info
         id_ = TargetId(ClusterName(info["cluster"]), AppName(info["app"]))
-        return _json(self.views.explain(id_))
+        return json_answer(self.views.explain(id_))
 
     async def _graph(self, request: web.Request) -> web.Response:
-        return _json(self.views.graph(request.query.get("cluster", "")))
+        return json_answer(self.views.graph(request.query.get("cluster", "")))
 
     async def _problems(self, _request: web.Request) -> web.Response:
-        return _json(self.views.problems())
+        return json_answer(self.views.problems())
 
     async def _repositories(self, _request: web.Request) -> web.Response:
-        return _json(self.views.repositories())
+        return json_answer(self.views.repositories())
 
     async def _webhook(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -248,7 +228,7 @@ class Api:
         self.poller.hint(known)
         self.news(hint.repo_urls)
         log.info("push announced", repositories=[redact(url) for url in known])
-        return _json(api.Message(message=f"looking at {len(known)} repositories"), 202)
+        return json_answer(api.Message(message=f"looking at {len(known)} repositories"), 202)
 
     def _webhook_settings(self) -> WebhookSettings:
         file = self.webhook.secret_file
@@ -271,24 +251,6 @@ _STATUS: dict[type, int] = {
 def _status_of(error: FleetError) -> int:
     """A kind of error that is not in the table is answered as what it is derived from."""
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
-
-
-async def _body(request: web.Request, kind: type[T]) -> T:
-    if request.content_type != "application/json" and request.can_read_body:
-        raise BadInput("the body must be application/json")
-    if (request.content_length or 0) > MAX_BODY:
-        raise BadInput(f"the body is larger than {MAX_BODY} bytes")
-    data = await request.read()
-    try:
-        return msgspec.json.decode(data or b"{}", type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadInput(f"the body is not what this call takes: {error}") from error
-
-
-def _json(value: msgspec.Struct, status: int = 200) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(value), status=status, content_type="application/json"
-    )
 
 
 def _error(status: int, reason: str, message: str) -> web.Response:

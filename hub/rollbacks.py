@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
+from fleet.codec.canonical import Digest
 from fleet.codec.redaction import one_line
 from fleet.errors import BadInput, NotReady
 from fleet.model.assignment import Operation
@@ -63,7 +64,7 @@ class Rollbacks:
         """Bring a target back; returns the operation that does it, and what it goes to."""
         self._refuse_automated(target, wish)
         chosen = self._choose(target, wish.to)
-        if not await self.artifacts.has(chosen.digest):
+        if not await self.artifacts.has(Digest(chosen.digest)):
             raise NotReady(
                 f"the artifact of deployment {chosen.id} of {target} is not kept any more",
                 hint="revert the change in git instead",
