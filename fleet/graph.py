@@ -3,7 +3,7 @@
 An edge points from a dependent to what it needs. Rules (design decision 9): ``NAME``, ``set/NAME`` and
 ``label/KEY=VALUE`` look at the dependent's own cluster, ``cluster/CLUSTER/NAME`` at another; an existing set
 without targets on the cluster is satisfied and said so; an unknown name or set, or a label that matches
-nothing, blocks unless the reference ends in ``?``. Nothing here knows what is ready: `fleet.rollout` decides
+nothing, blocks unless the reference ends in ``?``. Nothing here knows what is ready: `fleet.moves` decides
 cross-cluster edges and the agent decides the others.
 
 The only importer of networkx, which costs 11 MB: it is imported when there is a first edge.

@@ -1,6 +1,6 @@
 """Dispatch: per cluster, from targets and decisions to a signed assignment that agents can fetch.
 
-One key per cluster, level-based: decide every target (`fleet.rollout`), write its section, and if anything differs
+One key per cluster, level-based: decide every target (`fleet.moves`), write its section, and if anything differs
 from the assignment that stands, commit a new generation (`hub.assignments`). A cluster that left git is frozen as it
 is and marked detached.
 """
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from fleet import guard, rollout
+from fleet import guard, moves
 from fleet.model.assignment import Head, Held, ProjectRules, SectionRef
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.target import Target
+from fleet.moves import Facts
 from fleet.pki.keys import SigningKey
-from fleet.rollout import Facts
 from fleet.runtime import log as fields
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.wire.heads import sign_head
@@ -90,7 +90,7 @@ class Dispatcher:
     def _draft_target(
         self, target: Target, facts: Facts, rules_of: Callable[[str], ProjectRules]
     ) -> tuple[TargetRecord, bytes]:
-        decision = rollout.decide(target, facts, over_budget=self._over_budget(target))
+        decision = moves.decide(target, facts, over_budget=self._over_budget(target))
         self.state.decisions[target.id] = decision
         section = section_for(target, decision, rules_of)
         candidate = self.state.candidates.get(target.id)
@@ -144,7 +144,7 @@ class Dispatcher:
         users = self.assignments.users_elsewhere(leaving)
         gone = frozenset(user for user in users if self.state.status(user) is None)
         staying = frozenset(user for user in users if user in self.state.desired.targets)
-        return not rollout.may_leave(leaving, users, gone, staying)
+        return not moves.may_leave(leaving, users, gone, staying)
 
     def _kept(self, targets: Mapping[str, TargetRecord]) -> Draft:
         return {name: (record, b"") for name, record in targets.items()}

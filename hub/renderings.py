@@ -22,10 +22,10 @@ from fleet.errors import BadInput, Denied, FleetError
 from fleet.model.application import Application
 from fleet.model.identity import TargetId
 from fleet.model.report import ClusterFacts
+from fleet.moves import Candidate
 from fleet.render import artifact
 from fleet.render.renderer import Renderer
 from fleet.render.request import Capabilities, Rendering, ResolvedSource
-from fleet.rollout import Candidate
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.store.port import ArtifactStore
 from fleet.sync.options import unsupported

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 
-from fleet import rollout
+from fleet import moves
 from fleet.argo.permissions import rules_for
 from fleet.model.application import (
     COMPARE_OPTIONS,
@@ -26,7 +26,7 @@ from fleet.model.assignment import (
 from fleet.model.cluster import Cluster
 from fleet.model.project import AppProject
 from fleet.model.target import Target
-from fleet.rollout import Decision
+from fleet.moves import Decision
 
 
 def section_for(
@@ -122,5 +122,5 @@ def _edges(target: Target) -> tuple[DependsOn, ...]:
             blocked=edge.blocked,
             note=edge.note,
         )
-        for edge in rollout.local_edges(target)
+        for edge in moves.local_edges(target)
     )

@@ -25,7 +25,7 @@ from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.project import AppProject
 from fleet.model.report import ClusterFacts, TargetStatus
 from fleet.model.target import Target
-from fleet.rollout import Candidate, Decision, Facts
+from fleet.moves import Candidate, Decision, Facts
 
 V = TypeVar("V")
 
@@ -172,7 +172,7 @@ class State:
         return bool(self._places.get(name, frozenset()) - {cluster})
 
     def facts(self) -> Facts:
-        """Return what `fleet.rollout` may look at; nothing is copied, for every cluster asks at every evaluation."""
+        """Return what `fleet.moves` may look at; nothing is copied, for every cluster asks at every evaluation."""
         return Facts(
             candidates=self.candidates,
             assigned=self.assigned,

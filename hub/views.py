@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 from prometheus_client import Gauge
 
-from fleet import graph, rollout
+from fleet import graph, moves
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
 from fleet.model.target import Edge, Target
@@ -376,7 +376,7 @@ class Views:
         )
 
     def _lack(self, needed: TargetId) -> str:
-        return rollout.unsatisfied(needed, self.state.facts())
+        return moves.unsatisfied(needed, self.state.facts())
 
 
 def _hold(hold: Hold) -> api.HoldRow:

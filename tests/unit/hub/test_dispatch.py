@@ -17,8 +17,8 @@ from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.project import DEFAULT_PROJECT
 from fleet.model.report import Health, OperationResult, Ready, Sync, TargetStatus
 from fleet.model.target import Edge, Reference, ReferenceKind, Target
+from fleet.moves import Candidate
 from fleet.pki.keys import SigningKey
-from fleet.rollout import Candidate
 from fleet.store.port import Change, Kind, Store
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore

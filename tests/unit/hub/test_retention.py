@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from fleet.codec.canonical import Digest
 from fleet.model.identity import TargetId
+from fleet.moves import Candidate
 from fleet.render.ports import StoredClosure
-from fleet.rollout import Candidate
 from fleet.store.port import Change, Delete, Kind, Put
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from fleet import rollout
+from fleet import moves
 from fleet.model.application import Application, Destination, Source
 from fleet.model.assignment import Hold
 from fleet.model.identity import TargetId
 from fleet.model.report import Health, Ready, Sync, TargetStatus
 from fleet.model.target import Edge, Reference, ReferenceKind, Target
-from fleet.rollout import Candidate, Facts
+from fleet.moves import Candidate, Facts
 
 APP = TargetId.parse("c1/app")
 DB = TargetId.parse("c2/db")
@@ -56,7 +56,7 @@ FACTS = Facts(
 
 
 def test_without_edges_the_newest_digest_is_assigned() -> None:
-    assert rollout.decide(target(), FACTS) == rollout.Decision(digest="new")
+    assert moves.decide(target(), FACTS) == moves.Decision(digest="new")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_without_edges_the_newest_digest_is_assigned() -> None:
     ],
 )
 def test_a_change_waits_for_a_dependency_on_another_cluster(facts: Facts, lack: str) -> None:
-    decision = rollout.decide(target(edge(DB)), facts)
+    decision = moves.decide(target(edge(DB)), facts)
     if not lack:
-        assert decision == rollout.Decision(digest="new")
+        assert decision == moves.Decision(digest="new")
         return
     assert decision.digest == ""
     assert decision.held is not None
@@ -97,12 +97,12 @@ def test_a_change_waits_for_a_dependency_on_another_cluster(facts: Facts, lack: 
 
 def test_what_is_assigned_already_never_waits() -> None:
     facts = replace(FACTS, assigned={APP: "new"}, statuses={})
-    assert rollout.decide(target(edge(DB)), facts) == rollout.Decision(digest="new")
+    assert moves.decide(target(edge(DB)), facts) == moves.Decision(digest="new")
 
 
 def test_same_cluster_edges_are_the_agents() -> None:
     other = TargetId.parse("c1/other")
-    assert rollout.decide(target(edge(other)), FACTS).digest == "new"
+    assert moves.decide(target(edge(other)), FACTS).digest == "new"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_may_not_move_stays_at_its_digest(
     subject: Target, candidate: Candidate, over_budget: str, reason: Hold
 ) -> None:
     facts = replace(FACTS, candidates={APP: candidate}, assigned={APP: "old", DB: "d1"})
-    decision = rollout.decide(subject, facts, over_budget=over_budget)
+    decision = moves.decide(subject, facts, over_budget=over_budget)
     assert decision.digest == "old"
     assert decision.held is not None
     assert decision.held.reason is reason
@@ -135,7 +135,7 @@ def test_a_dependency_leaves_after_its_dependents_on_other_clusters() -> None:
     user = TargetId.parse("c1/user")
     local = TargetId.parse("c2/local")
     nothing: frozenset[TargetId] = frozenset()
-    assert not rollout.may_leave(DB, [user], nothing, nothing)
-    assert rollout.may_leave(DB, [user], frozenset((user,)), nothing)
-    assert rollout.may_leave(DB, [user], nothing, frozenset((user,)))
-    assert rollout.may_leave(DB, [local], nothing, nothing)
+    assert not moves.may_leave(DB, [user], nothing, nothing)
+    assert moves.may_leave(DB, [user], frozenset((user,)), nothing)
+    assert moves.may_leave(DB, [user], nothing, frozenset((user,)))
+    assert moves.may_leave(DB, [local], nothing, nothing)
