@@ -21,6 +21,7 @@ from fleet.fetch.scm.forges import Forges
 from fleet.fetch.settings import ChartAccess, ChartSettings
 from fleet.git.mirrors import Mirrors
 from fleet.git.settings import GitSettings, RepositoryAccess
+from fleet.jq.paths import JqPaths
 from fleet.model.identity import ClusterName, TargetId
 from fleet.render.renderer import Renderer
 from fleet.render.settings import RenderSettings
@@ -37,16 +38,19 @@ from fleet.store.sql import SqlStore
 from hub.accepted import Accepted
 from hub.answers import Answers
 from hub.api import Api, read_or_make_token
+from hub.appops import AppOperations
 from hub.approvals import Approvals
 from hub.assignments import AssignmentRecords
 from hub.ca import Authority, CaSettings
 from hub.closures import Closures
 from hub.dispatch import Dispatcher
+from hub.dismissal import Dismissal
 from hub.enrolment import Enrolment
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
 from hub.gateway import Gateway, GatewaySettings
 from hub.identities import Identity, Standing
+from hub.history import History
 from hub.joints import Joints, Queues
 from hub.operations import Operations
 from hub.poller import Poller
@@ -54,6 +58,7 @@ from hub.records import Records
 from hub.refresh import Refresher
 from hub.renderings import Renderings
 from hub.retention import Retention
+from hub.rollbacks import Rollbacks
 from hub.rollup import Rollup
 from hub.settings import HubSettings
 from hub.state import State
@@ -99,6 +104,8 @@ class Hub:
     api: Api
     lag: LoopLag
     retention: Retention
+    history: History
+    rollbacks: Rollbacks
 
     async def restore(self) -> None:
         """Read everything durable, in the order in which parts need each other."""
@@ -109,11 +116,15 @@ class Hub:
         await self.dispatcher.assignments.restore()
         await self.accepted.restore()
         await self.worlds.restore()
+        await self.history.restore()
+        await self.rollbacks.restore()
 
     def begin(self) -> None:
         """Ask for the first round of everything."""
         self.poller.want(item.repo_url for item in self.settings.repositories)
         self.queues.evaluate()
+        for id_ in self.state.all_statuses():
+            self.queues.history.add(id_)  # a stop may have come between a report and its entry
 
     async def evaluate(self, key: str) -> Outcome:
         await self.evaluator.reconcile(key)
@@ -125,6 +136,12 @@ class Hub:
         outcome = await self.dispatcher.reconcile(cluster)
         await self.enrolment.finish_removal(cluster)
         return outcome
+
+    async def remember(self, target: TargetId) -> Outcome:
+        """Bring what is kept of a target's past up to date: its deployments, and its pin."""
+        await self.history.reconcile(target)
+        await self.rollbacks.settle(target)
+        return Done()
 
     def reconcilers(self) -> list[Reconciler[str] | Reconciler[TargetId] | Reconciler[ClusterName]]:
         workers = self.settings.render.concurrency
@@ -142,6 +159,7 @@ class Hub:
                 clock=clock,
             ),
             Reconciler("dispatch", self.dispatch, queues.clusters, workers=4, clock=clock),
+            Reconciler("history", self.remember, queues.history, workers=4, clock=clock),
         ]
 
 
@@ -161,6 +179,7 @@ async def run(settings: HubSettings) -> int:
         stack.push_async_callback(hub.api.stop)
         for reconciler in hub.reconcilers():
             supervisor.spawn(reconciler.name, _draining(reconciler, supervisor), drains=True)
+        supervisor.spawn("jq", hub.evaluator.jq.run)
         supervisor.spawn("loop-lag", hub.lag.run)
         supervisor.spawn("retention", hub.retention.run)
         hub.begin()
@@ -251,6 +270,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         interval=settings.git.poll_interval,
         moved=queues.moved,
     )
+    history = History(store=store, state=state, clock=clock)
     joints = Joints(
         state=state,
         queues=queues,
@@ -258,6 +278,8 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         poller=poller,
         fleet_repositories=frozenset(item.repo_url for item in settings.repositories),
         agents=lambda: [ClusterName(item.name) for item in authority.identities()],
+        handed_out=history.assigned,
+        remembered=lambda: (*history.known(), *state.pins),
     )
     authority.subscribe(joints.joined)
     accepted = Accepted(store)
@@ -266,6 +288,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         accepted=accepted,
         state=state,
         clock=clock,
+        jq=JqPaths(clock),
         held_clusters=records.declared,
         joined_clusters=joints.agents,
         approval_used=records.used,
@@ -324,13 +347,29 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
     )
     views.export()
     lag = LoopLag(clock)
+    rollbacks = Rollbacks(
+        store=store,
+        artifacts=artifacts,
+        state=state,
+        history=history,
+        operations=operations,
+        clock=clock,
+        dispatch=lambda id_: queues.clusters.add(id_.cluster),
+    )
+    dismissal = Dismissal(state=state, accepted=accepted, evaluate=queues.evaluate)
+    app_operations = AppOperations(
+        state=state,
+        operations=operations,
+        rollbacks=rollbacks,
+        history=history,
+        dismiss=dismissal.dismiss,
+    )
     api = Api(
         settings=settings.api,
         webhook=settings.webhook,
         token=read_or_make_token(settings.api.token_file or settings.state / "admin.token"),
         state=state,
         views=views,
-        operations=operations,
         approvals=Approvals(
             state=state, records=records, evaluate=queues.evaluate, dispatch=joints.rendered
         ),
@@ -343,6 +382,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
             render=queues.targets.add,
         ),
         poller=poller,
+        parts=(app_operations,),
         probes=_probes(state, lag),
         news=answers.news,
     )
@@ -361,7 +401,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         artifacts=artifacts,
         state=state,
         clock=clock,
-        named=assignments.named,
+        named=lambda: assignments.named() | history.named(),
         forgotten=adapters.closures.forget,
     )
     return Hub(
@@ -383,6 +423,8 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         api=api,
         lag=lag,
         retention=retention,
+        history=history,
+        rollbacks=rollbacks,
     )
 
 

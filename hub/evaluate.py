@@ -17,12 +17,15 @@ from prometheus_client import Counter, Histogram
 
 from fleet import graph, guard
 from fleet.argo.documents import Problem
+from fleet.argo.policy import Trim
 from fleet.codec.canonical import digest_value
-from fleet.errors import BadInput, NotReady
+from fleet.errors import BadInput, FleetError, NotReady
 from fleet.generators import inforce
 from fleet.generators.evaluate import evaluate_set
 from fleet.generators.kept import Kept
 from fleet.generators.result import Failed, Generated, Inputs, Missing, SetError
+from fleet.jq.paths import JqPaths
+from fleet.jq.trimming import trimmed
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
@@ -62,6 +65,8 @@ class _Outcome:
     """What judging collects over all sets."""
 
     index: ClusterIndex
+    trims: Mapping[str, Mapping[str, Trim]]
+    """By set: what its jq expressions left over of the Applications that it changes."""
     rows: dict[str, Rows] = field(default_factory=dict)
     sets: dict[str, SetStatus] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
@@ -80,6 +85,7 @@ class Evaluator:
     accepted: Accepted
     state: State
     clock: Clock
+    jq: JqPaths
     held_clusters: Callable[[], Iterable[Cluster]]
     """Clusters that only the hub knows (``fleet cluster add --label``)."""
     joined_clusters: Callable[[], Iterable[ClusterName]]
@@ -100,7 +106,8 @@ class Evaluator:
                 raise NotReady(f"no fleet repository could be read yet: {errors}")
             results, world = await self._results(world)
             self.worlds.forget_unused(self._used())
-            outcome = self._judge(results, world)
+            trims = await self._trim(results, world)
+            outcome = self._judge(results, trims, world)
             applications, duplicates = self._combine(outcome, world)
             applications = self._judge_fleet(applications, outcome, world)
             await self.accepted.replace(outcome.rows)
@@ -177,8 +184,29 @@ class Evaluator:
         self._memos[appset.name] = _Memo(token, result.inputs, result)
         return result
 
-    def _judge(self, results: Mapping[str, Generated | Failed], world: World) -> _Outcome:
-        outcome = _Outcome(index=ClusterIndex.of(world))
+    async def _trim(
+        self, results: dict[str, Generated | Failed], world: World
+    ) -> dict[str, Mapping[str, Trim]]:
+        """Evaluate the jq expressions of sets; with one that cannot be used a set fails."""
+        trims: dict[str, Mapping[str, Trim]] = {}
+        for name, result in results.items():
+            if isinstance(result, Generated):
+                previous = self.accepted.get(name).applications
+                wanted = inforce.to_trim(result, previous, world.appsets[name])
+                try:
+                    trims[name] = await trimmed(self.jq, wanted)
+                except FleetError as error:
+                    failure = SetError(reason=error.reason, message=str(error))
+                    results[name] = Failed(errors=(failure,), inputs=result.inputs)
+        return trims
+
+    def _judge(
+        self,
+        results: Mapping[str, Generated | Failed],
+        trims: Mapping[str, Mapping[str, Trim]],
+        world: World,
+    ) -> _Outcome:
+        outcome = _Outcome(index=ClusterIndex.of(world), trims=trims)
         for name in sorted(set(results) | self.accepted.names()):
             previous = self.accepted.get(name)
             result = results.get(name)
@@ -198,7 +226,7 @@ class Evaluator:
     ) -> None:
         previous = self.accepted.get(name)
         appset = world.appsets.get(name)
-        new = _in_force(result, previous, appset, world)
+        new = _in_force(result, previous, appset, world, outcome.trims.get(name, {}))
         if not self.worlds.complete:
             # clusters of a repository that is unread are missing from its rows, which is no removal
             new = {**previous.applications, **new}
@@ -420,10 +448,14 @@ def _token(appset: ApplicationSet, inputs: Inputs, world: World) -> object:
 
 
 def _in_force(
-    result: Generated | None, previous: Rows, appset: ApplicationSet | None, world: World
+    result: Generated | None,
+    previous: Rows,
+    appset: ApplicationSet | None,
+    world: World,
+    trims: Mapping[str, Trim],
 ) -> dict[AppName, Application]:
     if result is not None and appset is not None:
-        return inforce.in_force(result, previous.applications, appset)
+        return inforce.in_force(result, previous.applications, appset, trims)
     if previous.outlive:
         return inforce.after_deletion(previous.applications, world.applications)
     return {}

@@ -65,7 +65,9 @@ def appset_from(reader: Reader, *, follow_argo: bool = False) -> ApplicationSet 
         preserved_labels=tuple(preserved.get("labels", ())),
         ignored_fields=tuple(
             IgnoredField(
-                name=item.get("name", ""), json_pointers=tuple(item.get("jsonPointers", ()))
+                name=item.get("name", ""),
+                json_pointers=tuple(item.get("jsonPointers", ())),
+                jq_expressions=tuple(item.get("jqPathExpressions", ())),
             )
             for item in spec.get("ignoreApplicationDifferences", ())
         ),

@@ -219,7 +219,7 @@ SPEC = Record(
         ),
         preservedFields=Record(built(annotations=_TEXTS, labels=_TEXTS)),
         ignoreApplicationDifferences=Items(
-            Record(built(name=Text(), jsonPointers=_TEXTS) | safe(jqPathExpressions=_TEXTS))
+            Record(built(name=Text(), jsonPointers=_TEXTS, jqPathExpressions=_TEXTS))
         ),
         strategy=Record(
             built(type=Text())

@@ -1,14 +1,15 @@
 """What becomes of the Applications that a set made before: its policies, preserved fields, ignored differences.
 
 The write is Argo CD's: a JSON merge patch between the live and the generated object, from both of which the
-ignored fields were taken first, so that those stay as they are live and lists are replaced whole.
+ignored fields were taken first, so that those stay as they are live and lists are replaced whole. jq expressions can
+only be evaluated outside: `open_trims` says on what, and `merge_existing` takes the answers.
 Source: argo.md 1.6, conformance topics "policy" and "preserved".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from fleet.argo.application import ApplicationBuilder
 from fleet.argo.normalize import normalize_application
@@ -28,17 +29,49 @@ _PRESERVED_FINALIZERS = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trim:
+    """An existing Application and what a set wants of it, to be compared without the fields that it ignores."""
+
+    live: JsonObject
+    wanted: JsonObject
+    expressions: tuple[str, ...] = ()
+    """jq path expressions that still have to be deleted from both."""
+
+
+_NO_TRIMS: Mapping[str, Trim] = {}
+
+
+def open_trims(
+    generated: Iterable[Application], existing: Iterable[Application], appset: ApplicationSet
+) -> dict[str, Trim]:
+    """Return by name the comparisons that wait for a jq evaluation."""
+    if not appset.applications_sync.may_update or not any(
+        item.jq_expressions for item in appset.ignored_fields
+    ):
+        return {}
+    live = {application.name: application for application in existing}
+    pairs = ((new, live[new.name]) for new in generated if new.name in live)
+    trims = {
+        new.name: _trim(_wanted(new, old, appset), new, old, appset)
+        for new, old in pairs
+        if new != old
+    }
+    return {name: trim for name, trim in trims.items() if trim.expressions}
+
+
 def merge_existing(
     generated: Iterable[Application],
     existing: Iterable[Application],
     appset: ApplicationSet,
     *,
     withheld: Iterable[str] = (),
+    trims: Mapping[str, Trim] = _NO_TRIMS,
 ) -> tuple[Application, ...]:
     """Return the Applications after the set was applied, sorted by name.
 
     ``withheld`` names generated ones that an error keeps back: existing ones of these names stay. For a set that
-    failed nothing changes at all; do not call this then.
+    failed nothing changes at all; do not call this then. ``trims`` answers `open_trims`.
     """
     live = {application.name: application for application in existing}
     after = {}
@@ -49,7 +82,7 @@ def merge_existing(
         elif application == old:
             after[application.name] = old
         elif appset.applications_sync.may_update:
-            after[application.name] = _updated(application, old, appset)
+            after[application.name] = _updated(application, old, appset, trims)
         else:
             after[application.name] = old
     kept_back = set(withheld) if appset.applications_sync.may_delete else live.keys()
@@ -57,20 +90,32 @@ def merge_existing(
     return tuple(after[name] for name in sorted(after))
 
 
-def _updated(new: Application, old: Application, appset: ApplicationSet) -> Application:
-    wanted = {**new.document, "metadata": _metadata(new.document, old.document, appset)}
-    pointers = [
-        pointer
-        for item in appset.ignored_fields
-        if item.name in ("", new.name)
-        for pointer in item.json_pointers
-    ]
-    if pointers:
-        left, right = _without(old.document, pointers), _without(wanted, pointers)
-        wanted = _apply(old.document, _difference(left, right))
+def _updated(
+    new: Application, old: Application, appset: ApplicationSet, trims: Mapping[str, Trim]
+) -> Application:
+    wanted = _wanted(new, old, appset)
+    trim = trims.get(new.name) or _trim(wanted, new, old, appset)
+    if trim.expressions:
+        raise ValueError(f"{new.name}: the jq expressions of its set have not been evaluated")
+    if trim.wanted is not wanted:
+        wanted = _apply(old.document, _difference(trim.live, trim.wanted))
     builder = ApplicationBuilder(where=new.where, appset=new.appset)
     updated = builder.build(normalize_application(wanted), NO_REMARKS, row=new.row)
     return replace(updated, warnings=new.warnings, unsupported=new.unsupported)
+
+
+def _wanted(new: Application, old: Application, appset: ApplicationSet) -> JsonObject:
+    return {**new.document, "metadata": _metadata(new.document, old.document, appset)}
+
+
+def _trim(wanted: JsonObject, new: Application, old: Application, appset: ApplicationSet) -> Trim:
+    ignored = [item for item in appset.ignored_fields if item.name in ("", new.name)]
+    pointers = [pointer for item in ignored for pointer in item.json_pointers]
+    return Trim(
+        live=_without(old.document, pointers),
+        wanted=_without(wanted, pointers),
+        expressions=tuple(text for item in ignored for text in item.jq_expressions),
+    )
 
 
 def _metadata(new: JsonObject, old: JsonObject, appset: ApplicationSet) -> JsonObject:

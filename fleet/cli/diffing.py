@@ -24,6 +24,7 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.codec.redaction import redact
 from fleet.errors import BadInput, FleetError
 from fleet.git.local import LocalRepository
+from fleet.jq.trimming import trim_once
 from fleet.model.application import Application, Deletion, Source
 from fleet.model.identity import TargetId
 from fleet.render import artifact
@@ -129,7 +130,9 @@ async def _compare(base: Side, head: Side, folder: str, *, manifests: bool) -> _
     findings.problems += sorted({finder.exactly(item) for item in new.problems}, key=_place)
     findings.unchecked += [*old.unchecked, *new.unchecked]
     before = foresight.at_base(old)
-    after = foresight.at_head(new, before)
+    trims = foresight.trims(new, before)
+    trimmed = {name: await trim_once(item) for name, item in trims.items()}
+    after = foresight.at_head(new, before, trimmed)
     findings.held += foresight.held(before, after)
     comparison = _Comparison(base, head, before, after, findings, manifests=manifests)
     await comparison.run()

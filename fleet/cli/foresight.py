@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fleet import guard
+from fleet.argo.policy import Trim
 from fleet.cli.validation import Check
 from fleet.errors import BadInput
-from fleet.generators.inforce import in_force, max_removals, outlive
+from fleet.generators.inforce import in_force, max_removals, outlive, to_trim
 from fleet.generators.result import Generated
 from fleet.model.application import Application, Deletion
 from fleet.model.identity import AppName, TargetId
@@ -44,24 +45,37 @@ def at_base(check: Check) -> InForce:
     return _finished(found)
 
 
-def at_head(check: Check, base: InForce) -> InForce:
-    """Apply the second revision on top of the first; nothing is held back yet."""
+Trims = Mapping[str, Mapping[str, Trim]]
+"""By the name of the set."""
+
+
+def trims(check: Check, base: InForce) -> Trims:
+    """Return what jq expressions have to be evaluated on before the second revision can be applied."""
+    return {
+        name: to_trim(result, base.sets.get(name, _NONE), check.world.appsets[name])
+        for name, result in check.results.items()
+        if isinstance(result, Generated)
+    }
+
+
+def at_head(check: Check, base: InForce, trimmed: Trims) -> InForce:
+    """Apply the second revision on top of the first; nothing is held back yet. ``trimmed`` answers `trims`."""
     found = InForce(check=check)
     for name in sorted(base.sets.keys() | check.world.appsets.keys()):
-        rows = _rows(name, check, base)
+        rows = _rows(name, check, base, trimmed.get(name, {}))
         if rows:
             found.sets[name] = rows
     return _finished(found)
 
 
-def _rows(name: str, check: Check, base: InForce) -> Rows:
+def _rows(name: str, check: Check, base: InForce, trimmed: Mapping[str, Trim]) -> Rows:
     previous = base.sets.get(name, _NONE)
     appset = check.world.appsets.get(name)
     if appset is None:
         return previous if outlive(base.check.world.appsets[name]) else _NONE
     result = check.results.get(name)
     if isinstance(result, Generated):
-        return in_force(result, previous, appset)
+        return in_force(result, previous, appset, trimmed)
     return previous  # it failed, or cannot be evaluated here
 
 

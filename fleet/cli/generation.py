@@ -11,14 +11,15 @@ import msgspec
 
 from fleet.argo.application import read_application
 from fleet.argo.documents import FleetDocuments, read_fleet_documents
-from fleet.argo.policy import merge_existing
 from fleet.cli.documents import read_documents
 from fleet.cli.output import note
 from fleet.cli.repositories import LocalRepositories, local_repositories
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, FleetError, Where
+from fleet.generators import inforce
 from fleet.generators.evaluate import evaluate_set
 from fleet.generators.result import Failed, Generated, Missing, SetError, condition
+from fleet.jq.trimming import trim_once
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster, default_server
@@ -77,13 +78,9 @@ async def _generate(
     result = await _evaluate(appset, world, repositories)
     if isinstance(result, Failed):
         return [existing[name] for name in sorted(existing)], list(result.errors)
-    merged = merge_existing(
-        result.applications,
-        existing.values(),
-        appset,
-        withheld={error.application for error in result.errors if error.application},
-    )
-    return list(merged), list(result.errors)
+    trims = await trim_once(inforce.to_trim(result, existing, appset))
+    merged = inforce.in_force(result, existing, appset, trims)
+    return list(merged.values()), list(result.errors)
 
 
 async def _evaluate(

@@ -17,6 +17,7 @@ from fleet.argo.assembly import assemble
 from fleet.argo.reading import Problem
 from fleet.cli.documents import FleetFiles, read_directory
 from fleet.cli.fieldlines import LineFinder
+from fleet.cli.jqchecks import jq_problems
 from fleet.cli.repositories import local_repositories
 from fleet.generators.evaluate import evaluate_set
 from fleet.generators.result import Failed, Generated, Missing
@@ -96,6 +97,7 @@ async def check_fleet(files: FleetFiles, repositories: Repositories) -> Check:
     )
     for name in sorted(world.appsets):
         await _evaluate(name, world, check)
+    check.problems += await jq_problems(world.appsets.values(), check.applications.values())
     targets = resolve_targets(check.applications, world)
     resolved = graph.resolve_edges(targets.targets, targets.references, appsets=set(world.appsets))
     check.problems += [*targets.problems, *_blocked(resolved, check)]

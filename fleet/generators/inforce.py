@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from fleet.argo.policy import merge_existing
+from fleet.argo.policy import Trim, merge_existing, open_trims
 from fleet.generators.result import Generated
 from fleet.model.application import Application, Deletion
 from fleet.model.appset import ApplicationSet
@@ -17,15 +17,32 @@ from fleet.model.identity import AppName
 MAX_REMOVALS = "gitopsfleet.io/max-removals"
 
 
-def in_force(
+_NO_TRIMS: Mapping[str, Trim] = {}
+
+
+def to_trim(
     result: Generated, previous: Mapping[AppName, Application], appset: ApplicationSet
+) -> dict[str, Trim]:
+    """Return what jq expressions of the set have to be evaluated on before it can be put in force."""
+    return open_trims(result.applications, previous.values(), appset)
+
+
+def in_force(
+    result: Generated,
+    previous: Mapping[AppName, Application],
+    appset: ApplicationSet,
+    trims: Mapping[str, Trim] = _NO_TRIMS,
 ) -> dict[AppName, Application]:
-    """Return a set's Applications after a good result; for a failed one they are the previous ones."""
+    """Return a set's Applications after a good result; for a failed one they are the previous ones.
+
+    ``trims`` answers `to_trim`.
+    """
     merged = merge_existing(
         result.applications,
         previous.values(),
         appset,
         withheld={error.application for error in result.errors if error.application},
+        trims=trims,
     )
     return {item.name: item for item in merged}
 

@@ -40,6 +40,7 @@ class IgnoredField:
     name: str = ""
     """Application name; empty means every one."""
     json_pointers: tuple[str, ...] = ()
+    jq_expressions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from fleet.fetch.http import Http
 from fleet.fetch.scm.forges import Forges
 from fleet.fetch.scm.settings import Scm, ScmToken
 from fleet.fetch.settings import ChartSettings
+from fleet.jq.paths import JqPaths
 from fleet.testing.clock import FakeClock
 from fleet.testing.mirrors import MemoryMirrors
 from fleet.testing.store import MemoryStore
@@ -147,6 +148,7 @@ async def hub(github: GitHub, tmp_path: Path) -> AsyncIterator[Hub]:
         accepted=Accepted(store),
         state=State(),
         clock=clock,
+        jq=JqPaths(clock),
         held_clusters=records.declared,
         joined_clusters=list,
         approval_used=records.used,

@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fleet.errors import BadInput, Denied, FleetError, NotReady, Transient
+from fleet.jq.paths import JqPaths
 from fleet.model.answers import AnswerRequest, BranchesRequest, Rows
 from fleet.model.identity import ClusterName
 from fleet.testing.clock import FakeClock
@@ -119,6 +120,7 @@ class Fleet:
             accepted=self.accepted,
             state=self.state,
             clock=self.clock,
+            jq=JqPaths(self.clock),
             held_clusters=self.records.declared,
             joined_clusters=lambda: [ClusterName(f"p{number}") for number in range(4)],
             approval_used=self.records.used,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from fleet.errors import NotReady, Transient
 from fleet.generators.evaluate import evaluate_set
 from fleet.generators.kept import Kept
 from fleet.generators.result import Failed, Generated, Missing
+from fleet.jq.paths import JqPaths
 from fleet.model.appset import ApplicationSet
 from fleet.model.identity import ClusterName
 from fleet.model.world import TreeRequest, World
@@ -80,6 +82,7 @@ class Fleet:
     configs: tuple[str, ...] = (CONFIG,)
 
     def __post_init__(self) -> None:
+        self.jq = JqPaths(self.clock)
         self.start()
 
     def start(self) -> None:
@@ -100,6 +103,7 @@ class Fleet:
             accepted=Accepted(self.store),
             state=self.state,
             clock=self.clock,
+            jq=self.jq,
             held_clusters=self.records.declared,
             joined_clusters=lambda: [ClusterName(name) for name in sorted(self.joined)],
             approval_used=self.records.used,
@@ -121,11 +125,12 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet() -> Fleet:
+async def fleet() -> AsyncIterator[Fleet]:
     made = Fleet()
     made.mirrors.commit(CONFIG, {"clusters.yaml": CLUSTER.format("staging"), "set.yaml": SET})
     made.mirrors.commit(APPS, directories(4))
-    return made
+    yield made
+    await made.jq.close()
 
 
 async def test_rows_become_targets(fleet: Fleet) -> None:
@@ -162,6 +167,42 @@ async def test_an_emptied_generator_is_held_and_approved(fleet: Fleet) -> None:
     assert await fleet.evaluate() == []
     assert fleet.state.holds == {}
     assert fleet.records.approvals == {}, "an approval serves once"
+
+
+def ignoring(expression: str) -> str:
+    """The set at another revision, which it may not write into one application."""
+    return (
+        SET.replace("targetRevision: main", "targetRevision: v2")
+        + f"""
+  ignoreApplicationDifferences:
+  - jqPathExpressions: ['.spec.source | select(.path == "a01") | .targetRevision', '{expression}']
+"""
+    )
+
+
+async def test_what_jq_expressions_select_stays_as_it_was(fleet: Fleet) -> None:
+    await fleet.evaluate()
+    documents = {"clusters.yaml": CLUSTER.format("staging"), "set.yaml": ignoring(".spec.none[]")}
+    fleet.mirrors.commit(CONFIG, documents)
+    await fleet.evaluate()
+    revisions = {
+        name: item.sources[0].target_revision
+        for name, item in fleet.state.desired.applications.items()
+    }
+    assert revisions == {"a00": "v2", "a01": "main", "a02": "v2", "a03": "v2"}
+
+
+async def test_a_jq_expression_that_is_none_fails_its_set_only(fleet: Fleet) -> None:
+    before = await fleet.evaluate()
+    other = SET.replace("name: apps", "name: other").replace("name: '{{", "name: 'o-{{")
+    documents = {"clusters.yaml": CLUSTER.format("staging"), "other.yaml": other}
+    fleet.mirrors.commit(CONFIG, {**documents, "set.yaml": ignoring(".spec[")})
+    assert len(await fleet.evaluate()) == 2 * len(before)
+    status = fleet.state.desired.sets["apps"]
+    assert status.last_good
+    assert "spec.ignoreApplicationDifferences" in status.errors[0]
+    assert "'.spec['" in status.errors[0]
+    assert not fleet.state.desired.sets["other"].errors
 
 
 async def test_an_approval_that_had_served_before_a_kill_serves_no_more(fleet: Fleet) -> None:

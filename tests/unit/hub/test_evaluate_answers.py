@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from fleet.errors import Transient
+from fleet.jq.paths import JqPaths
 from fleet.model.answers import AnswerRequest, Rows
 from fleet.testing.clock import FakeClock
 from fleet.testing.mirrors import MemoryMirrors
@@ -68,6 +69,7 @@ class Fleet:
             accepted=Accepted(self.store),
             state=self.state,
             clock=self.clock,
+            jq=JqPaths(self.clock),
             held_clusters=records.declared,
             joined_clusters=list,
             approval_used=records.used,

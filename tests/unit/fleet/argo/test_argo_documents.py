@@ -327,7 +327,7 @@ def test_a_set_is_read_with_its_policies() -> None:
             goTemplateOptions: [missingkey=error]
             syncPolicy: {applicationsSync: create-only, preserveResourcesOnDeletion: true}
             preservedFields: {annotations: [a], labels: [l]}
-            ignoreApplicationDifferences: [{name: x, jsonPointers: [/spec/project]}]
+            ignoreApplicationDifferences: [{name: x, jsonPointers: [/spec/project], jqPathExpressions: [.spec.info]}]
             templatePatch: 'spec: {}'
             strategy: {type: RollingSync, rollingSync: {steps: [{maxUpdate: 1}]}}
             """
@@ -342,7 +342,9 @@ def test_a_set_is_read_with_its_policies() -> None:
     assert not (appset.applications_sync.may_delete)
     assert appset.preserve_resources
     assert (appset.preserved_annotations, appset.preserved_labels) == (("a",), ("l",))
-    assert appset.ignored_fields[0].json_pointers == ("/spec/project",)
+    (ignored,) = appset.ignored_fields
+    assert ignored.json_pointers == ("/spec/project",)
+    assert ignored.jq_expressions == (".spec.info",)
     assert appset.template_patch == "spec: {}"
     assert appset.unsupported == ("spec.strategy.rollingSync",)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.argo.application import read_application
-from fleet.argo.policy import merge_existing
+from fleet.argo.policy import Trim, merge_existing, open_trims
 from fleet.errors import Where
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet, ApplicationsSync, IgnoredField
@@ -101,3 +101,39 @@ def test_what_was_found_about_the_template_is_told_once() -> None:
     (after,) = merge_existing([made], [application("a")], appset())
     assert after.unsupported == made.unsupported
     assert after.warnings == made.warnings
+
+
+JQ = (IgnoredField(jq_expressions=(".spec.source.targetRevision",)),)
+
+
+def test_jq_expressions_are_asked_about_what_would_change_only() -> None:
+    same, live = application("same"), application("a", project="live")
+    made = [same, application("a", project="made"), application("new")]
+    trims = open_trims(made, [same, live], appset(ignored_fields=JQ))
+    assert trims.keys() == {"a"}
+    assert trims["a"].expressions == JQ[0].jq_expressions
+    assert trims["a"].live == live.document
+    assert open_trims(made, [same, live], appset()) == {}
+    assert open_trims(made, [live], appset(ApplicationsSync.CREATE_ONLY, ignored_fields=JQ)) == {}
+
+
+def test_jq_expressions_see_what_the_pointers_left() -> None:
+    ignored = (*JQ, IgnoredField(json_pointers=("/spec/project",)))
+    live, made = application("a", project="live"), application("a", project="made")
+    trim = open_trims([made], [live], appset(ignored_fields=ignored))["a"]
+    assert "project" not in trim.live["spec"]
+    assert "project" not in trim.wanted["spec"]
+
+
+def test_what_a_jq_expression_took_stays_as_it_is_live() -> None:
+    live = application("a", project="live")
+    trim = Trim(
+        live={**live.document, "spec": {"project": "live"}},
+        wanted={**live.document, "spec": {"project": "made"}},
+    )
+    made = application("a", project="made", source={"repoURL": "https://git.example.com/b.git"})
+    (after,) = merge_existing([made], [live], appset(ignored_fields=JQ), trims={"a": trim})
+    assert after.project == "made"
+    assert after.sources == live.sources
+    with pytest.raises(ValueError, match="not been evaluated"):
+        merge_existing([made], [live], appset(ignored_fields=JQ))

@@ -105,6 +105,12 @@ def folder(tmp_path: Path) -> Path:
             'unknown generator "lists" (did you mean "list"?)', id="unknown-generator",
         ),
         pytest.param(
+            appset("jq", "{list: {elements: []}}")
+            + "  ignoreApplicationDifferences: [{jqPathExpressions: ['$a']}]\n", 14,
+            "ApplicationSet/jq", "spec.ignoreApplicationDifferences[0].jqPathExpressions",
+            "$a is not defined", id="jq-expression-of-a-set",
+        ),
+        pytest.param(
             appset("empty", "null"), 7, "ApplicationSet/empty", "spec.generators[0]",
             "the entry holds no generator", id="null-generator",
         ),
