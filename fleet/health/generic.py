@@ -1,10 +1,10 @@
 """Health of kinds without a rule of their own, from the conventions that controllers follow.
 
-In this order: a controller that has not seen the newest generation; conditions that say failure or pause; conditions
-that say readiness (Ready, Available, ...Ready), whose False means broken or merely not yet, by the words of the
-reason; conditions that say work (Reconciling, Progressing); words in phase or state; counts of replicas. An object
-that says nothing of this has no rule (None) and counts as done, unless its group is known to report: then the report
-is still to come.
+In this order: a pause that the spec asks for; a controller that has not seen the newest generation; conditions that say
+failure or pause; conditions that say readiness (Ready, Available, ...Ready), whose False means broken or merely not
+yet, by the words of the reason or message; conditions that say work (Reconciling, Progressing); words in phase or
+state; a failure message; counts of replicas; any other condition whose reason names a failure. An object
+that says nothing of this has no rule (None) and counts as done: many controllers never say anything.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from fleet.health.fields import (
     is_older,
     map_at,
     maps_at,
-    number_at,
     optional_number_at,
     text_at,
 )
-from fleet.health.reporting import reports
 from fleet.health.result import HealthResult
 from fleet.health.words import (
     is_on_its_way,
     says_failure,
     says_fine,
     says_pause,
+    starts_with_failure,
+    tells_failure,
     word_health,
     words_of,
 )
@@ -38,7 +38,19 @@ _FAILURE_TYPES = frozenset(
     ("Stalled", "Failed", "Failure", "Degraded", "Error", "Invalid", "InvalidSpec", "ACK.Terminal", "FetchFailed",
      "ReplicaFailure", "ErrorOccurred", "Orphan")
 )  # fmt: skip
-_FAILURE_ENDS = frozenset(("error", "failed", "failure"))
+_FAILURE_ENDS = frozenset(
+    (
+        "degraded",
+        "error",
+        "errors",
+        "failed",
+        "failure",
+        "failing",
+        "invalid",
+        "stalled",
+        "unhealthy",
+    )
+)
 _WORK_TYPES = frozenset(
     (
         "Reconciling",
@@ -51,8 +63,10 @@ _WORK_TYPES = frozenset(
         "Issuing",
     )
 )
+_COUNTS = ("readyReplicas", "availableReplicas", "updatedReadyReplicas", "updatedAvailableReplicas")
 _PLACES = ("parents", "ancestors", "ingress")
-_PAUSED_TYPES = frozenset(("Paused", "Suspended"))
+_PAUSED_ENDS = frozenset(("paused", "suspended", "stopped", "hibernated", "hibernation"))
+_PAUSES = ("suspend", "suspended", "paused")
 _MAIN_TYPES = ("Ready", "Available", "Healthy")
 _OTHER_TYPES = frozenset(
     ("Synced", "Complete", "Completed", "Succeeded", "Established", "Programmed", "Admitted", "Valid", "Accepted",
@@ -65,16 +79,23 @@ def generic(body: JsonObject) -> HealthResult | None:
     """Judge by the general conventions; None where the object says nothing."""
     status = map_at(body, "status")
     conditions = [item for item in maps_at(status, "conditions") if text_at(item, "type")]
+    if any(at(body, "spec", name) is True for name in _PAUSES):
+        return HealthResult(Health.SUSPENDED, "its spec asks for a pause")
     if is_behind(body):
         return _current_failure(conditions, body) or _BEHIND
     said = _by_conditions(conditions, body) or _by_places(status, body)
     by_words = _by_words(status)
-    if by_words and (said is None or by_words.status in (Health.DEGRADED, Health.SUSPENDED)):
+    if by_words is not None and (said is None or _outweighs(by_words, said, conditions)):
         said = by_words
-    found = said or _by_error(status) or _by_counts(status)
-    if found is None and reports(body):
-        return HealthResult(Health.PROGRESSING, "waits for its status")
-    return found
+    return _by_error(status, said) or said or _by_counts(body) or _by_reasons(conditions)
+
+
+def _outweighs(words: HealthResult, said: HealthResult, conditions: list[JsonObject]) -> bool:
+    """Whether a phase is believed over conditions: one that names trouble is, and one that names work over minor ones."""
+    if words.status in (Health.DEGRADED, Health.SUSPENDED):
+        return True
+    has_main = any(item["type"] in _MAIN_TYPES for item in conditions)
+    return (words.status, said.status, has_main) == (Health.PROGRESSING, Health.HEALTHY, False)
 
 
 def _by_conditions(conditions: list[JsonObject], body: JsonObject) -> HealthResult | None:
@@ -142,14 +163,14 @@ def _failure(item: JsonObject) -> bool:
     if _holds(item):
         if item["type"] == "NotReady":
             return not is_on_its_way(text_at(item, "reason"))
-        return item["type"] in _FAILURE_TYPES or _last_word(item) in _FAILURE_ENDS
+        return _is_trouble(item)
     is_readiness = item["type"] in _MAIN_TYPES or item["type"] in _OTHER_TYPES
     return _fails(item) and (is_readiness or item["type"] in _WORK_TYPES)
 
 
 def _pause(item: JsonObject) -> bool:
     if _holds(item):
-        return item["type"] in _PAUSED_TYPES
+        return _last_word(item) in _PAUSED_ENDS
     return says_pause(text_at(item, "reason"))
 
 
@@ -163,8 +184,11 @@ def _works(item: JsonObject) -> bool:
 def _not_ready(item: JsonObject, working: JsonObject | None) -> Health:
     if not _denied(item) or working is not None:
         return Health.PROGRESSING
-    reason = text_at(item, "reason")
-    return Health.PROGRESSING if not reason or is_on_its_way(reason) else Health.DEGRADED
+    reason, message = text_at(item, "reason"), text_at(item, "message")
+    if not reason:
+        return Health.DEGRADED if tells_failure(message) else Health.PROGRESSING
+    is_working = is_on_its_way(reason) and not starts_with_failure(message)
+    return Health.PROGRESSING if is_working else Health.DEGRADED
 
 
 def _by_words(status: JsonObject) -> HealthResult | None:
@@ -178,7 +202,13 @@ def _by_words(status: JsonObject) -> HealthResult | None:
     return max(found, key=lambda result: _RANK[result.status], default=None)
 
 
-def _by_error(status: JsonObject) -> HealthResult | None:
+def _by_error(status: JsonObject, said: HealthResult | None) -> HealthResult | None:
+    """Fields that tell an error, and those that tell readiness where nothing else does."""
+    failure = text_at(status, "failureMessage") or text_at(status, "failureReason")
+    if failure:
+        return HealthResult(Health.DEGRADED, failure)
+    if said is not None:
+        return None
     error = at(status, "error")
     if error:
         return HealthResult(
@@ -191,13 +221,29 @@ def _by_error(status: JsonObject) -> HealthResult | None:
     return None
 
 
-def _by_counts(status: JsonObject) -> HealthResult | None:
-    wanted, ready = optional_number_at(status, "replicas"), number_at(status, "readyReplicas")
-    if wanted is None:
+def _by_counts(body: JsonObject) -> HealthResult | None:
+    status = map_at(body, "status")
+    wanted = optional_number_at(status, "replicas")
+    counts = [count for name in _COUNTS if (count := optional_number_at(status, name)) is not None]
+    # A count of none is often left out: then only a spec with replicas tells that they are counted at all.
+    if wanted is None or (not counts and at(body, "spec", "replicas") is None):
         return None
+    ready = min(counts, default=0)
     if ready < wanted:
         return HealthResult(Health.PROGRESSING, f"{ready} of {wanted} replicas are ready")
     return HealthResult(Health.HEALTHY)
+
+
+def _by_reasons(conditions: list[JsonObject]) -> HealthResult | None:
+    for item in conditions:
+        if _denied(item) and not _is_trouble(item) and _fails(item):
+            return HealthResult(Health.DEGRADED, _message(item))
+    return None
+
+
+def _is_trouble(item: JsonObject) -> bool:
+    """Whether a condition names something bad, so that False is good."""
+    return item["type"] in _FAILURE_TYPES or _last_word(item) in _FAILURE_ENDS
 
 
 def _last_word(item: JsonObject) -> str:

@@ -8,9 +8,15 @@ from __future__ import annotations
 from fleet.codec import canonical
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
-from fleet.health.fields import condition, is_behind, list_at, maps_at, number_at, text_at
+from fleet.health.fields import condition, is_behind, list_at, maps_at, text_at
 from fleet.health.result import HEALTHY, HealthResult
 from fleet.model.report import Health
+
+_CRD_TROUBLE = (
+    ("Terminating", "True", Health.PROGRESSING),
+    ("NamesAccepted", "False", Health.DEGRADED),
+    ("NonStructuralSchema", "True", Health.DEGRADED),
+)
 
 
 def persistent_volume_claim(body: JsonObject) -> HealthResult:
@@ -51,27 +57,30 @@ def api_service(body: JsonObject) -> HealthResult:
 
 def custom_resource_definition(body: JsonObject) -> HealthResult:
     """Judge a CustomResourceDefinition: healthy when objects of its kind can be made."""
-    if condition(body, "NamesAccepted").get("status") == "False":
-        return HealthResult(Health.DEGRADED, text_at(condition(body, "NamesAccepted"), "message"))
-    if condition(body, "Terminating").get("status") == "True":
-        return HealthResult(Health.PROGRESSING, "is being deleted")
-    if condition(body, "Established").get("status") == "True":
+    for type_, bad, health in _CRD_TROUBLE:
+        if (found := condition(body, type_)).get("status") == bad:
+            return HealthResult(health, text_at(found, "message"))
+    established = condition(body, "Established")
+    if established.get("status") == "True":
         return HEALTHY
-    return HealthResult(Health.PROGRESSING, "not established yet")
+    is_failed = bool(established) and text_at(established, "reason") != "Installing"
+    return HealthResult(Health.DEGRADED if is_failed else Health.PROGRESSING, "not established")
 
 
 def pod_disruption_budget(body: JsonObject) -> HealthResult:
-    """Judge a PodDisruptionBudget by its condition and counts."""
+    """Judge a PodDisruptionBudget; one that allows no disruption for want of pods does what it is for."""
     if is_behind(body):
         return HealthResult(Health.PROGRESSING, "the newest generation was not seen yet")
-    found = condition(body, "DisruptionAllowed")
-    if not found:
-        return HealthResult(Health.PROGRESSING, "waits for its status")
-    if found.get("status") == "True":
-        return HEALTHY
-    if number_at(body, "status", "currentHealthy") >= number_at(body, "status", "desiredHealthy"):
-        return HEALTHY
-    return HealthResult(Health.DEGRADED, text_at(found, "message") or text_at(found, "reason"))
+    found = [
+        item
+        for item in maps_at(body, "status", "conditions")
+        if item.get("type") == "DisruptionAllowed"
+    ]
+    for item in found:
+        reason = text_at(item, "reason")
+        if item.get("status") == "False" and reason != "InsufficientPods":
+            return HealthResult(Health.DEGRADED, text_at(item, "message") or reason)
+    return HEALTHY if found else HealthResult(Health.PROGRESSING, "waits for its status")
 
 
 _BAD_REASONS = {
@@ -111,17 +120,3 @@ def _v1_conditions(body: JsonObject) -> list[JsonObject]:
     except BadInput:
         return []
     return list(maps_at({"conditions": found}, "conditions"))
-
-
-def argo_workflow(body: JsonObject) -> HealthResult:
-    """Judge an Argo Workflow."""
-    words = {
-        "": Health.PROGRESSING,
-        "Pending": Health.PROGRESSING,
-        "Running": Health.PROGRESSING,
-        "Succeeded": Health.HEALTHY,
-        "Failed": Health.DEGRADED,
-        "Error": Health.DEGRADED,
-    }
-    phase = text_at(body, "status", "phase")
-    return HealthResult(words.get(phase, Health.UNKNOWN), text_at(body, "status", "message"))

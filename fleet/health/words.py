@@ -12,7 +12,7 @@ from fleet.model.report import Health
 _WORKING = frozenset(
     ("pending", "progress", "progressing", "inprogress", "creating", "waiting", "wait", "reconciling", "initializing",
      "initialising", "initiating", "starting", "updating", "upgrading", "provisioning", "installing", "deploying",
-     "scheduled", "scheduling", "unknown", "deleting", "terminating", "restarting", "scaling", "migrating",
+     "scheduled", "scheduling", "deleting", "terminating", "restarting", "scaling", "migrating",
      "stopping", "setting", "applying", "building", "issuing", "not", "cloning", "importing", "import", "rolling",
      "queued", "restoring", "reconfiguring", "syncing", "new", "yellow", "switchover", "missing", "no", "does",
      "unprovisioned", "requested", "configuring", "promoting", "awaiting")
@@ -30,6 +30,13 @@ _FINE = frozenset(
 )  # fmt: skip
 _PAUSED = frozenset(("paused", "suspended", "hibernated", "stopped"))
 _MISSING = frozenset(("notfound",))
+_UNKNOWN = frozenset(("unknown",))
+_DENIALS = frozenset(("no", "not", "without"))
+_TELLS = re.compile(
+    r"\b(error|errors|failed|fails|failure|cannot|could not|can't|unable|denied|invalid|forbidden|no \w+ could)\b",
+    re.IGNORECASE,
+)
+_STARTS = re.compile(r"\W*(error|failed|failure)\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
@@ -41,12 +48,23 @@ def words_of(text: str) -> frozenset[str]:
 def is_on_its_way(reason: str) -> bool:
     """Whether a reason for not being ready is work that goes on, rather than a failure."""
     words = words_of(reason)
-    return bool(words & (_WORKING | {"running"})) and not words & _FAILED
+    return bool(words & (_WORKING | _UNKNOWN | {"running"})) and not words & _FAILED
 
 
 def says_failure(text: str) -> bool:
-    """Whether a text names a failure."""
-    return bool(words_of(text) & _FAILED)
+    """Whether a reason names a failure, and does not deny it (``NoErrors``)."""
+    words = words_of(text)
+    return bool(words & _FAILED) and not words & _DENIALS
+
+
+def tells_failure(message: str) -> bool:
+    """Whether a sentence tells of a failure."""
+    return bool(_TELLS.search(message))
+
+
+def starts_with_failure(message: str) -> bool:
+    """Whether a sentence is an error message."""
+    return bool(_STARTS.match(message))
 
 
 def says_pause(text: str) -> bool:
@@ -57,7 +75,7 @@ def says_pause(text: str) -> bool:
 def says_fine(text: str) -> bool:
     """Whether a text says that work is done."""
     words = words_of(text)
-    return bool(words & _FINE) and not words & (_WORKING | _FAILED)
+    return bool(words & _FINE) and not words & (_WORKING | _UNKNOWN | _FAILED)
 
 
 def word_health(text: str) -> Health | None:
@@ -65,6 +83,7 @@ def word_health(text: str) -> Health | None:
     words = words_of(text) | {"".join(text.lower().split())}
     for known, health in (
         (_MISSING, Health.MISSING),
+        (_UNKNOWN, Health.UNKNOWN),
         (_FAILED, Health.DEGRADED),
         (_PAUSED, Health.SUSPENDED),
         (_WORKING, Health.PROGRESSING),

@@ -1,4 +1,4 @@
-"""Health of what runs: Deployment, StatefulSet, DaemonSet, ReplicaSet, Pod, Job.
+"""Health of what runs: Deployment, StatefulSet, DaemonSet, ReplicaSet, Pod, Job, CronJob.
 
 Rules: argo.md 2.7, first match wins. Differences from Argo CD: a Job's condition counts only while it is not False
 (a Job that was resumed keeps the condition Suspended=False and is not finished by that).
@@ -125,6 +125,25 @@ def job(body: JsonObject) -> HealthResult:
     if "Complete" in holding:
         return HealthResult(Health.HEALTHY, holding["Complete"])
     return _progressing("running")
+
+
+def cron_job(body: JsonObject) -> HealthResult:
+    """Judge a CronJob: unhealthy only when nothing runs and the last run is known not to have succeeded.
+
+    One that is suspended is as its author wants it, and must not hold up an application: Healthy, as with Argo CD.
+    """
+    status = at(body, "status")
+    if at(body, "spec", "suspend") is True:
+        return HealthResult(Health.HEALTHY, "suspended")
+    if status is None:
+        return _progressing("waits for its status")
+    last, success = text_at(status, "lastScheduleTime"), text_at(status, "lastSuccessfulTime")
+    if not last or not success or list_at(status, "active"):
+        return HEALTHY
+    # Both are RFC 3339 in UTC with whole seconds: they sort as texts.
+    if success < last:
+        return HealthResult(Health.DEGRADED, f"the run of {last} has not succeeded")
+    return HEALTHY
 
 
 def pod(body: JsonObject) -> HealthResult:
