@@ -36,6 +36,8 @@ class Decision:
     digest: str
     held: Held | None = None
     waiting_for: tuple[str, ...] = ()
+    ungated: bool = False
+    """A return to what was there before: no dependency on the cluster holds it back either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,11 @@ def decide(target: Target, facts: Facts, *, over_budget: str = "") -> Decision:
             digest=current, held=Held(reason=Hold.DEPENDENCY, message=message), waiting_for=waiting
         )
     return Decision(digest=candidate.digest)
+
+
+def pinned(digest: str, message: str) -> Decision:
+    """Keep a target at the artifact that a person brought it back to; nothing gates that."""
+    return Decision(digest=digest, held=Held(reason=Hold.PINNED, message=message), ungated=True)
 
 
 def waiting_for(target: Target, facts: Facts) -> tuple[str, ...]:

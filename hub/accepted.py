@@ -71,6 +71,12 @@ class Accepted:
         """Return what is in force of a set."""
         return self._rows.get(name, NO_ROWS)
 
+    async def drop(self, name: str, application: AppName) -> None:
+        """Take one Application out of a set's rows: nothing keeps it any more."""
+        rows = self.get(name)
+        left = {key: item for key, item in rows.applications.items() if key != application}
+        await self.replace({**self._rows, name: replace(rows, applications=left)})
+
     async def replace(self, rows: Mapping[str, Rows]) -> None:
         """Put new rows in force: durable first, then visible; only what changed is written."""
         encoded = {name: _encode(item) for name, item in rows.items()}

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -27,7 +28,6 @@ from fleet.store.port import Conflict
 from fleet.wire import api
 from hub.approvals import Approvals
 from hub.enrolment import Enrolment
-from hub.operations import Operations
 from hub.peoplehttp import NotFound, find_target, json_answer, read_body
 from hub.poller import Poller
 from hub.refresh import Refresher
@@ -45,6 +45,14 @@ OPEN_PATHS = frozenset(("/healthz", "/readyz", "/webhook"))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Part(Protocol):
+    """Handlers of one subject."""
+
+    def routes(self, prefix: str) -> list[web.RouteDef]:
+        """Return them."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Api:
     """Serves people."""
@@ -54,11 +62,12 @@ class Api:
     token: str
     state: State
     views: Views
-    operations: Operations
     approvals: Approvals
     enrolment: Enrolment
     refresher: Refresher
     poller: Poller
+    parts: Iterable[Part]
+    """Handlers that live in modules of their own."""
     probes: probes.Probes
     news: Callable[[Iterable[str]], None]
     """Told the URLs of repositories that a webhook speaks of."""
@@ -91,7 +100,6 @@ class Api:
             web.post("/webhook", self._webhook),
             web.get(f"{PREFIX}/apps", self._apps),
             web.get(f"{PREFIX}/apps/{{name}}", self._app),
-            web.post(f"{PREFIX}/apps/{{name}}/sync", self._sync),
             web.post(f"{PREFIX}/apps/{{name}}/refresh", self._refresh),
             web.get(f"{PREFIX}/appsets", self._appsets),
             web.get(f"{PREFIX}/appsets/{{name}}", self._appset),
@@ -107,6 +115,7 @@ class Api:
             web.get(f"{PREFIX}/graph", self._graph),
             web.get(f"{PREFIX}/problems", self._problems),
             web.get(f"{PREFIX}/repositories", self._repositories),
+            *(route for part in self.parts for route in part.routes(PREFIX)),
         ]
 
     @web.middleware
@@ -136,14 +145,6 @@ class Api:
     async def _app(self, request: web.Request) -> web.Response:
         return json_answer(
             self.views.app_detail(find_target(self.state, request.match_info["name"]))
-        )
-
-    async def _sync(self, request: web.Request) -> web.Response:
-        target = find_target(self.state, request.match_info["name"])
-        asked = await read_body(request, api.SyncRequest)
-        operation = await self.operations.ask(target, "sync", {"prune": asked.prune})
-        return json_answer(
-            api.OperationAnswer(id=operation.id, target=str(target), kind=operation.kind), 202
         )
 
     async def _refresh(self, request: web.Request) -> web.Response:

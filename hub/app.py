@@ -29,7 +29,7 @@ from fleet.runtime import log as logs
 from fleet.runtime.clock import Clock, SystemClock
 from fleet.runtime.looplag import LoopLag
 from fleet.runtime.probes import Probes
-from fleet.runtime.reconciler import Outcome, Reconciler, RequeueAfter
+from fleet.runtime.reconciler import Done, Outcome, Reconciler, RequeueAfter
 from fleet.runtime.settings import load_settings
 from fleet.runtime.supervisor import Supervisor
 from fleet.store.blobs import FileArtifactStore
@@ -43,14 +43,14 @@ from hub.approvals import Approvals
 from hub.assignments import AssignmentRecords
 from hub.ca import Authority, CaSettings
 from hub.closures import Closures
-from hub.dispatch import Dispatcher
 from hub.dismissal import Dismissal
+from hub.dispatch import Dispatcher
 from hub.enrolment import Enrolment
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
 from hub.gateway import Gateway, GatewaySettings
-from hub.identities import Identity, Standing
 from hub.history import History
+from hub.identities import Identity, Standing
 from hub.joints import Joints, Queues
 from hub.operations import Operations
 from hub.poller import Poller

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from fleet import guard, moves
-from fleet.model.assignment import Head, Held, ProjectRules, SectionRef
+from fleet.model.assignment import Head, Held, SectionRef
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.target import Target
 from fleet.moves import Facts
@@ -25,7 +25,7 @@ from fleet.wire.sections import encode_section, section_digest
 from hub import state as hubstate
 from hub.assignments import AssignmentRecord, AssignmentRecords, Draft, TargetRecord
 from hub.operations import Operations
-from hub.sections import project_rules, section_for
+from hub.sections import ProjectsHere, section_for
 from hub.state import State
 
 log = structlog.get_logger(__name__)
@@ -75,9 +75,9 @@ class Dispatcher:
             return self._kept(record.targets if record else {})
         facts = self.state.facts()
         desired = self.state.desired
-        rules_of = project_rules(desired.projects, desired.clusters.get(cluster))
+        projects = ProjectsHere(desired.projects, desired.clusters.get(cluster))
         draft = {
-            str(name): self._draft_target(target, facts, rules_of)
+            str(name): self._draft_target(target, facts, projects)
             for name, target in self.state.on_cluster(cluster).items()
         }
         if record is not None:
@@ -88,14 +88,21 @@ class Dispatcher:
         return draft
 
     def _draft_target(
-        self, target: Target, facts: Facts, rules_of: Callable[[str], ProjectRules]
+        self, target: Target, facts: Facts, projects: ProjectsHere
     ) -> tuple[TargetRecord, bytes]:
-        decision = moves.decide(target, facts, over_budget=self._over_budget(target))
+        pin = self.state.pins.get(target.id)
+        decision = (
+            moves.pinned(pin.digest, pin.words)
+            if pin is not None
+            else moves.decide(target, facts, over_budget=self._over_budget(target))
+        )
         self.state.decisions[target.id] = decision
-        section = section_for(target, decision, rules_of)
+        section = section_for(target, decision, projects)
         candidate = self.state.candidates.get(target.id)
         moved = candidate is not None and candidate.digest == decision.digest
         kinds = candidate.kinds if candidate and moved else self.state.kinds.get(target.id, {})
+        if pin is not None:
+            kinds = pin.kinds
         record = TargetRecord(
             section=section_digest(section),
             artifact=section.artifact,

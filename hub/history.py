@@ -8,7 +8,7 @@ stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,6 +24,10 @@ from hub.state import State
 
 DEFAULT_LIMIT = 10
 """Entries of a target that nothing wants any more, until it is reported gone."""
+
+
+AUTOMATED = "auto-"
+"""What the id of an operation begins with that nobody asked for."""
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,8 +69,6 @@ class History:
     store: Store
     state: State
     clock: Clock
-    initiator: Callable[[TargetId, TargetStatus], str]
-    """Says who asked for what a target was brought to."""
     _deployments: dict[TargetId, tuple[Deployment, ...]] = field(default_factory=dict)
     _handed_out: dict[TargetId, _HandedOut] = field(default_factory=dict)
 
@@ -147,9 +149,18 @@ class History:
             sources=out.sources,
             started_at=started,
             deployed_at=self.clock.now(),
-            initiated_by=self.initiator(id_, status),
+            initiated_by=self._initiator(id_, status),
             kinds=dict(out.kinds),
         )
+
+    def _initiator(self, id_: TargetId, status: TargetStatus) -> str:
+        pin = self.state.pins.get(id_)
+        if pin is not None and pin.digest == status.applied:
+            return f"rollback to {pin.deployment}"
+        asked = status.operation
+        if asked is None or asked.id.startswith(AUTOMATED):
+            return "automated sync"
+        return f"sync {asked.id}"
 
     def _revision(self, id_: TargetId, digest: str) -> str:
         """The revision that a digest was rendered from, where it is the newest rendering or in the history."""

@@ -36,6 +36,7 @@ class Queues:
     fleet: WorkQueue[str]
     targets: WorkQueue[TargetId]
     clusters: WorkQueue[ClusterName]
+    history: WorkQueue[TargetId]
 
     @classmethod
     def make(cls, clock: Clock) -> Queues:
@@ -45,6 +46,7 @@ class Queues:
             fleet=WorkQueue(clock, "fleet"),
             targets=WorkQueue(clock, "targets"),
             clusters=WorkQueue(clock, "clusters"),
+            history=WorkQueue(clock, "history"),
         )
 
     def evaluate(self) -> None:
@@ -71,6 +73,10 @@ class Joints:
     fleet_repositories: frozenset[str]
     agents: Callable[[], Iterable[ClusterName]]
     """Clusters that have an agent."""
+    handed_out: Callable[[Iterable[TargetId]], None]
+    """Told which targets were assigned another digest, at that moment."""
+    remembered: Callable[[], Iterable[TargetId]]
+    """Targets of which the hub keeps more than is desired: their deployments, their pins."""
     _rendering: defaultdict[ClusterName, set[TargetId]] = field(
         default_factory=lambda: defaultdict(set)
     )
@@ -89,10 +95,15 @@ class Joints:
             self._render(id_)
         for name in {*desired.clusters, *self.agents(), *self.records.removing()}:
             self._dispatch_soon(name)
+        for id_ in self.remembered():
+            if id_ not in desired.targets:
+                self.queues.history.add(id_)
 
     def rendered(self, id_: TargetId) -> None:
         """A target has another candidate."""
         self._dispatch_soon(id_.cluster)
+        if id_ in self.state.pins:
+            self.queues.history.add(id_)
 
     def settled(self, id_: TargetId) -> None:
         """A target was looked at; with the last one of its cluster there is nothing more to wait for."""
@@ -105,11 +116,14 @@ class Joints:
 
     def assigned(self, moved: frozenset[TargetId]) -> None:
         """Targets were assigned other digests: what waits for them looks again."""
+        self.handed_out(moved)
         for name in self.state.waiting_clusters(moved):
             self.queues.clusters.add(name)
 
     def status_changed(self, cluster: ClusterName, changed: frozenset[TargetId]) -> None:
         """Targets were reported otherwise: what waits for them looks again."""
+        for id_ in changed:
+            self.queues.history.add(id_)
         for name in self.state.waiting_clusters(changed):
             self.queues.clusters.add(name)
         if self.records.is_removing(cluster):

@@ -79,6 +79,7 @@ class Rollbacks:
         )
         await self.store.commit(Put(Kind.PINS, str(target), msgspec.json.encode(pin)))
         self.state.pins[target] = pin
+        self.state.holds.pop(f"app/{target}", None)  # what was held is not what is asked for
         operation = await self.operations.ask(
             target, "sync", {"prune": wish.prune, "artifact": chosen.digest}
         )

@@ -48,9 +48,12 @@ def status(
 ) -> SetStatus:
     """How a set stands that was evaluated; ``held`` says what waits."""
     errors = result.errors if result else ()
+    asked_for = {item.name for item in result.applications} if result else set()
+    asked_for |= {AppName(error.application) for error in errors if error.application}
     return SetStatus(
         name=name,
         applications=tuple(sorted(applications)),
+        kept=() if held else tuple(sorted(applications.keys() - asked_for)),
         errors=tuple(f"{error.reason}: {error.message}" for error in errors),
         reason=errors[0].reason if errors else ("Held" if held else "ApplicationSetUpToDate"),
         held=held,

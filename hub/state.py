@@ -54,6 +54,16 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     kinds: dict[str, int] = {}
 
+    @property
+    def words(self) -> str:
+        """Say it to people."""
+        version = f" ({self.revision[:12]})" if self.revision else ""
+        why = f": {self.reason}" if self.reason else ""
+        return (
+            f"rolled back to deployment {self.deployment}{version} at {self.at:%Y-%m-%d %H:%M} UTC, "
+            f"until somebody syncs it{why}"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetStatus:
@@ -61,6 +71,8 @@ class SetStatus:
 
     name: str
     applications: tuple[AppName, ...] = ()
+    kept: tuple[AppName, ...] = ()
+    """Those that it does not make any more, and that its policy keeps."""
     errors: tuple[str, ...] = ()
     reason: str = "ApplicationSetUpToDate"
     held: str = ""

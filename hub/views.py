@@ -70,6 +70,7 @@ class Views:
             waiting_for=waiting,
             message=self._message(id_, target, status),
             age_seconds=int(age.total_seconds()) if age is not None else None,
+            operation=status.operation.phase if status.operation else "",
         )
 
     def app_detail(self, id_: TargetId) -> api.AppDetail:
@@ -78,6 +79,7 @@ class Views:
         application = target.application
         policy = application.sync_policy.automated
         status = self.rollup.shown(id_)
+        pin = self.state.pins.get(id_)
         cluster = self.state.desired.clusters.get(id_.cluster)
         return api.AppDetail(
             app=self.app(id_),
@@ -108,6 +110,8 @@ class Views:
                 *self.renderings.warnings(id_),
             ),
             operation=_operation(status),
+            operation_state=_operation_row(status),
+            pinned=pin.words if pin is not None else "",
         )
 
     def appsets(self) -> api.AppSetList:
@@ -392,6 +396,23 @@ def _hold(hold: Hold) -> api.HoldRow:
 
 def _with(status: TargetStatus, sync: Sync) -> TargetStatus:
     return msgspec.structs.replace(status, sync=sync)
+
+
+def _operation_row(status: TargetStatus) -> api.OperationRow | None:
+    """The operation under way on a target, or its last one."""
+    found = status.operation
+    if found is None:
+        return None
+    return api.OperationRow(
+        id=found.id,
+        kind=found.kind,
+        phase=found.phase,
+        message=found.message,
+        started_at=found.started_at,
+        finished_at=found.finished_at,
+        retries=found.retries,
+        resources=tuple(api.ResultRow(**msgspec.structs.asdict(item)) for item in found.resources),
+    )
 
 
 def _operation(status: TargetStatus) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from fleet.cli.connection import Connection, NotFound, segment
 from fleet.cli.exits import Exit
-from fleet.cli.options import AppName, Wait, connection
+from fleet.cli.options import AppName, Wait, complete_app, connection
 from fleet.cli.output import (
     Column,
     Format,
@@ -26,9 +26,13 @@ from fleet.cli.output import (
 )
 from fleet.wire import api
 
-app = typer.Typer(no_args_is_help=True, help="Applications: list, get, sync, wait, refresh.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Applications: what they are, and everything that can be done to them.",
+)
 
-DONE, FAILED, EXPIRED = "Succeeded", "Failed", "Expired"
+DONE = "Succeeded"
+FAILED = frozenset(("Failed", "Error", "Expired"))
 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", text("name")),
@@ -84,6 +88,7 @@ def get_app(context: typer.Context, name: AppName, output: Output = Format.TABLE
         ("Applied", detail.applied),
         ("Objects", str(detail.objects)),
         ("Operation", detail.operation),
+        ("Pinned", detail.pinned),
         ("Message", row.message),
     ):
         if value:
@@ -97,28 +102,6 @@ def get_app(context: typer.Context, name: AppName, output: Output = Format.TABLE
             say(f"{label + ':':<16}{value}")
     for item in detail.problems:
         say(f"{'Object:':<16}{item.ref}  {item.sync} {item.health or ''}  {item.message}")
-
-
-@app.command("sync")
-def sync_app(
-    context: typer.Context,
-    name: AppName,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Also delete objects that left the source.")
-    ] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until it is synced and healthy.")
-    ] = False,
-    timeout: Wait = 300.0,
-) -> None:
-    """Apply an application now, whatever its sync policy says."""
-    hub = connection(context)
-    answer = hub.post(
-        f"apps/{segment(name)}/sync", api.SyncRequest(prune=prune), api.OperationAnswer
-    )
-    note(f"asked {answer.target} to sync (operation {answer.id})")
-    if wait:
-        raise typer.Exit(wait_for(hub, [name], timeout=timeout, operation=answer.id))
 
 
 @app.command("refresh")
@@ -141,30 +124,72 @@ def refresh_app(
 def wait_app(
     context: typer.Context,
     names: Annotated[
-        list[str], typer.Argument(metavar="APP...", help="Applications; or --all.")
+        list[str],
+        typer.Argument(
+            metavar="APP...", help="Applications; or --all.", autocompletion=complete_app
+        ),
     ] = [],  # noqa: B006  # typer's way to say "none"
     everything: Annotated[bool, typer.Option("--all", help="All applications.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Only until they are Synced.")] = False,
+    health: Annotated[bool, typer.Option("--health", help="Only until they are Healthy.")] = False,
+    operation: Annotated[
+        bool, typer.Option("--operation", help="Only until no operation is under way.")
+    ] = False,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Until they are gone.")] = False,
     timeout: Wait = 300.0,
 ) -> None:
-    """Wait until applications are Synced and Healthy; exit status 1 when the time is over, 4 when one is held."""
+    """Wait until applications are Synced and Healthy and no operation is under way.
+
+    Exit status 1 when the time is over, 4 when one is held.
+    """
     hub = connection(context)
     if not names and not everything:
         raise typer.BadParameter("name applications, or say --all")
-    raise typer.Exit(wait_for(hub, [] if everything else names, timeout=timeout))
+    if deleted:
+        raise typer.Exit(_wait_gone(hub, names, timeout=timeout))
+    picky = sync or health or operation
+    status = wait_for(
+        hub,
+        [] if everything else names,
+        timeout=timeout,
+        synced=sync or not picky,
+        healthy=health or not picky,
+        idle=operation or not picky,
+    )
+    raise typer.Exit(status)
 
 
-def wait_for(hub: Connection, names: list[str], *, timeout: float, operation: str = "") -> Exit:
-    """Poll until everything named (nothing: all) is good; says on standard error what is not."""
+def wait_for(
+    hub: Connection,
+    names: list[str],
+    *,
+    timeout: float,
+    operation: str = "",
+    synced: bool = True,
+    healthy: bool = True,
+    idle: bool = False,
+) -> Exit:
+    """Poll until everything named (nothing: all) is good; says on standard error what is not.
+
+    With an ``operation`` that one counts, and each step that it reports is said.
+    """
     deadline = time.monotonic() + timeout
+    said = ""
     with progress("waiting for applications"):
         while True:
             rows = _rows(hub, names)
-            lacking = [row for row in rows if not _is_good(row)]
-            phase = _phase_of(hub, names[0], operation) if operation else DONE
-            if phase in (FAILED, EXPIRED):
-                note(f"the sync {phase.lower()}: {rows[0].message}")
+            lacking = [row for row in rows if not _is_good(row, synced=synced, healthy=healthy)]
+            state = _state_of(hub, names[0], operation) if operation else None
+            if state is not None and state.message not in ("", said):
+                said = state.message
+                note(said)
+            if state is not None and state.phase in FAILED:
+                note(f"the sync {state.phase.lower()}: {state.message or rows[0].message}")
                 return Exit.FAILED
-            if rows and not lacking and phase == DONE:
+            is_over = not operation or (state is not None and state.phase == DONE)
+            if idle:
+                is_over = is_over and not any(map(_is_busy, rows))
+            if rows and is_over and (not lacking or (operation and not healthy)):
                 return Exit.OK
             if time.monotonic() >= deadline:
                 break
@@ -176,6 +201,21 @@ def wait_for(hub: Connection, names: list[str], *, timeout: float, operation: st
     return Exit.HELD if any(hold.subject in named for hold in held) else Exit.FAILED
 
 
+def _wait_gone(hub: Connection, names: list[str], *, timeout: float) -> Exit:
+    deadline = time.monotonic() + timeout
+    with progress("waiting for applications to go"):
+        while True:
+            rows = [row for row in hub.get("apps", api.AppList).items if row.name in names]
+            if not rows:
+                return Exit.OK
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.25)
+    for row in rows:
+        note(f"{row.cluster}/{row.name} is still there: {row.message}")
+    return Exit.FAILED
+
+
 def _rows(hub: Connection, names: list[str]) -> list[api.AppRow]:
     rows = hub.get("apps", api.AppList).items
     missing = set(names) - {row.name for row in rows}
@@ -184,11 +224,15 @@ def _rows(hub: Connection, names: list[str]) -> list[api.AppRow]:
     return [row for row in rows if not names or row.name in names]
 
 
-def _is_good(row: api.AppRow) -> bool:
-    return row.sync == "Synced" and row.health == "Healthy"
+def _is_good(row: api.AppRow, *, synced: bool, healthy: bool) -> bool:
+    return (row.sync == "Synced" or not synced) and (row.health == "Healthy" or not healthy)
 
 
-def _phase_of(hub: Connection, name: str, operation: str) -> str:
-    """Return how an operation stands; "" while its agent has not reported it."""
-    words = hub.get(f"apps/{segment(name)}", api.AppDetail).operation.split(maxsplit=2)
-    return words[1] if words[:1] == [operation] else ""
+def _is_busy(row: api.AppRow) -> bool:
+    return row.operation in ("Running", "Terminating")
+
+
+def _state_of(hub: Connection, name: str, operation: str) -> api.OperationRow | None:
+    """Return how an operation stands; None while its agent has not reported it."""
+    state = hub.get(f"apps/{segment(name)}", api.AppDetail).operation_state
+    return state if state is not None and state.id == operation else None

@@ -10,6 +10,7 @@ import typer
 
 from fleet import __version__
 from fleet.cli import (
+    appops,
     apps,
     appsets,
     clusters,
@@ -39,6 +40,14 @@ app = typer.Typer(
 )
 app.callback()(global_options)
 app.add_typer(apps.app, name="app")
+for name, command in (
+    ("sync", appops.sync_app),
+    ("terminate", appops.terminate_app),
+    ("history", appops.history_of_app),
+    ("rollback", appops.roll_back_app),
+    ("delete", appops.delete_app),
+):
+    apps.app.command(name)(command)
 app.add_typer(appsets.app, name="appset")
 app.add_typer(clusters.app, name="cluster")
 app.add_typer(daemons.hub, name="hub")

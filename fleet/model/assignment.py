@@ -90,6 +90,7 @@ class Hold(StrEnum):
 
     DEPENDENCY = "dependency"
     ROLLOUT = "rollout"
+    PINNED = "pinned"
     BLOCKED = "blocked"
     UNSUPPORTED = "unsupported"
     BUDGET = "budget"

@@ -6,6 +6,10 @@ Paths are below ``/api/v1``; every call but the probes and the webhook wants ``A
 |---|---|
 | ``GET apps``, ``GET apps/NAME`` | `AppList`, `AppDetail` |
 | ``POST apps/NAME/sync`` (`SyncRequest`), ``POST apps/NAME/refresh`` (`RefreshRequest`) | `OperationAnswer` |
+| ``POST apps/NAME/terminate`` | `OperationAnswer` |
+| ``GET apps/NAME/history`` | `HistoryList` |
+| ``POST apps/NAME/rollback`` (`RollbackRequest`) | `RollbackAnswer` |
+| ``DELETE apps/NAME`` | `Message` |
 | ``GET appsets``, ``GET appsets/NAME`` | `AppSetList`, `AppSetRow` |
 | ``GET appsets/NAME/diff`` | `AppSetDiff` |
 | ``GET clusters``, ``GET clusters/NAME`` | `ClusterList`, `ClusterRow` |
@@ -43,6 +47,8 @@ class AppRow(Row, frozen=True, kw_only=True):
     message: str
     age_seconds: int | None
     """Since the cluster was last heard of; null: never."""
+    operation: str = ""
+    """Phase of its operation, or of its last one."""
 
 
 class AppList(Row, frozen=True, kw_only=True):
@@ -72,14 +78,88 @@ class AppDetail(Row, frozen=True, kw_only=True):
     problems: tuple[ObjectRow, ...]
     warnings: tuple[str, ...]
     operation: str
+    operation_state: OperationRow | None = None
+    """The operation under way, or the last one, as the cluster reports it."""
+    pinned: str = ""
+    """Why it stays at an earlier deployment; empty where git decides."""
+
+
+class ResultRow(Row, frozen=True, kw_only=True):
+    """What an operation did with one object."""
+
+    ref: str
+    status: str
+    phase: str
+    hook: bool
+    message: str
+
+
+class OperationRow(Row, frozen=True, kw_only=True):
+    id: str
+    kind: str
+    phase: str
+    """Running, Terminating, Succeeded, Failed, Error or Expired."""
+    message: str
+    started_at: str
+    finished_at: str
+    retries: int
+    resources: tuple[ResultRow, ...]
 
 
 class SyncRequest(Row, frozen=True, kw_only=True):
     prune: bool = False
+    dry_run: bool = False
+    """Ask the API server what would change; nothing is written."""
+    force: bool = False
+    replace: bool = False
+    strategy: str = "hook"
+    """``hook``, or ``apply``: without hooks."""
+    resources: tuple[str, ...] = ()
+    """``group/Kind:namespace/name``, the namespace optional; empty: everything."""
+    options: tuple[str, ...] = ()
+    """Sync options on top of the Application's."""
+    retry_limit: int | None = None
+
+
+class HistoryRow(Row, frozen=True, kw_only=True):
+    id: int
+    revision: str
+    digest: str
+    sources: tuple[str, ...]
+    started_at: str
+    """RFC 3339; empty where that is not known."""
+    deployed_at: str
+    initiated_by: str
+    current: bool
+    pinned: bool
+
+
+class HistoryList(Row, frozen=True, kw_only=True):
+    items: tuple[HistoryRow, ...]
+    """Newest first."""
+
+
+class RollbackRequest(Row, frozen=True, kw_only=True):
+    id: int = 0
+    """Of a deployment; 0: the one before the one in force."""
+    pin: bool = False
+    """Although automated sync is on: stay there until somebody syncs."""
+    prune: bool = False
+    reason: str = ""
+
+
+class RollbackAnswer(Row, frozen=True, kw_only=True):
+    target: str
+    operation: str
+    deployment: HistoryRow
 
 
 class RefreshRequest(Row, frozen=True, kw_only=True):
     hard: bool = False
+
+
+class NoArguments(Row, frozen=True, kw_only=True):
+    """A body that says nothing."""
 
 
 class OperationAnswer(Row, frozen=True, kw_only=True):

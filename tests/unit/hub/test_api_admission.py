@@ -62,7 +62,7 @@ async def listener() -> AsyncIterator[Listener]:
         token="right",
         state=unasked,
         views=cast("Views", made.views),
-        operations=unasked,
+        parts=(),
         approvals=unasked,
         enrolment=unasked,
         refresher=unasked,

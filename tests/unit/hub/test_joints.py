@@ -40,6 +40,8 @@ class Bench:
             poller=cast("Poller", NoPoller()),
             fleet_repositories=frozenset(),
             agents=lambda: self.agents,
+            handed_out=lambda _moved: None,
+            remembered=tuple,
         )
 
     def evaluated(self, *ids: TargetId) -> None:

@@ -1,0 +1,61 @@
+"""Dismissal: letting go of an Application that nothing asks for any more, but that a policy kept in force.
+
+Git is the source of truth, so an Application that a document, a set or a parent asks for cannot be deleted here: the
+next evaluation would make it again. The refusal says where it has to be removed. One that its set does not make any
+more, and whose policy never deletes (create-only, create-update, a set that is gone), is let go by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from fleet.errors import BadInput
+from fleet.model.application import Application, Deletion
+from fleet.model.identity import TargetId
+from fleet.runtime import log as fields
+from hub.accepted import Accepted
+from hub.state import State
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Dismissal:
+    """``fleet app delete``."""
+
+    state: State
+    accepted: Accepted
+    evaluate: Callable[[], None]
+
+    async def dismiss(self, target: TargetId) -> str:
+        """Let go of a kept Application; returns what happens to its objects, raises BadInput where it is asked for."""
+        application = self.state.desired.targets[target].application
+        status = self.state.desired.sets.get(application.appset)
+        if status is None or application.name not in status.kept:
+            raise BadInput(
+                f"{application.name} is not deleted: {_who_asks(application)}",
+                hint="remove it there; git is what counts",
+            )
+        await self.accepted.drop(application.appset, application.name)
+        log.info("application let go", **{fields.TARGET: str(target)}, appset=application.appset)
+        self.evaluate()
+        keeps = application.deletion is Deletion.ORPHAN
+        fate = (
+            "its objects stay, it has no resources finalizer"
+            if keeps
+            else "its objects are deleted"
+        )
+        return f"{application.name} is let go; {fate}"
+
+
+def _who_asks(application: Application) -> str:
+    where = application.where
+    place = f"{where.file}:{where.line}" if where.file else "its repository"
+    if application.parents:
+        return f"the manifests of application {application.parents[-1]} ask for it"
+    if application.appset:
+        return f"ApplicationSet {application.appset} makes it ({place})"
+    return f"it is declared in {place}"
