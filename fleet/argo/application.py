@@ -6,7 +6,7 @@ shape is known to be right, and is what generating thousands of them goes throug
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from fleet.argo.fields import APPLICATION
@@ -14,21 +14,19 @@ from fleet.argo.names import metadata_problems, namespace_problem
 from fleet.argo.normalize import normalize_application
 from fleet.argo.reading import Reader, Remarks
 from fleet.argo.support import judge_annotations, judge_options
+from fleet.argo.sync_policy import ignore_differences, problems, sync_policy
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Where
 from fleet.model.application import (
     Application,
-    Automated,
     Destination,
     DirectoryOptions,
     HelmFileParameter,
     HelmOptions,
     HelmParameter,
-    IgnoreDifference,
     KustomizeOptions,
     KustomizeReplicas,
     Source,
-    SyncPolicy,
 )
 from fleet.model.application import (
     Warning as SpecWarning,
@@ -40,6 +38,7 @@ _Typed = TypeVar("_Typed")
 
 API_VERSION = "argoproj.io/v1alpha1"
 DEFAULT_NAMESPACE = "argocd"
+DEFAULT_HISTORY = 10
 
 _NOTHING: JsonObject = {}
 _NO_ITEMS: list[JsonObject] = []
@@ -86,6 +85,10 @@ def _judge_spec(spec: JsonObject, reader: Reader) -> None:
     namespace = spec["destination"].get("namespace", "")
     if namespace and (problem := namespace_problem(namespace)):
         reader.error(("spec", "destination", "namespace"), problem)
+    for path, problem in problems(spec.get("syncPolicy") or _NOTHING):
+        reader.error(("spec", "syncPolicy", *path), problem)
+    if spec.get("revisionHistoryLimit", 0) < 0:
+        reader.error(("spec", "revisionHistoryLimit"), "must not be negative")
 
 
 def build_application(document: JsonObject, *, where: Where, remarks: Remarks) -> Application:
@@ -128,6 +131,7 @@ class ApplicationBuilder:
             finalizers=tuple(metadata.get("finalizers") or ()),
             appset=self._appset,
             row=row,
+            history_limit=int(spec.get("revisionHistoryLimit", DEFAULT_HISTORY)),
             document=document,
             where=self._where,
             warnings=remarks.warnings + texts,
@@ -157,36 +161,6 @@ class _Last(Generic[_Raw, _Typed]):
         if raw is not self._raw or self._typed is None:
             self._raw, self._typed = raw, self._read(raw)
         return self._typed
-
-
-def sync_policy(policy: JsonObject) -> SyncPolicy:
-    """Read ``spec.syncPolicy``; automated with ``enabled: false`` is none."""
-    automated = policy.get("automated")
-    options = tuple(policy.get("syncOptions") or ())
-    if automated is None or automated.get("enabled") is False:
-        return SyncPolicy(options=options)
-    return SyncPolicy(
-        automated=Automated(
-            prune=automated.get("prune", False),
-            self_heal=automated.get("selfHeal", False),
-            allow_empty=automated.get("allowEmpty", False),
-        ),
-        options=options,
-    )
-
-
-def ignore_differences(items: Iterable[JsonObject]) -> tuple[IgnoreDifference, ...]:
-    """Read ``spec.ignoreDifferences``."""
-    return tuple(
-        IgnoreDifference(
-            group=item.get("group", ""),
-            kind=item["kind"],
-            name=item.get("name", ""),
-            namespace=item.get("namespace", ""),
-            json_pointers=tuple(item.get("jsonPointers", ())),
-        )
-        for item in items
-    )
 
 
 def _source(source: JsonObject) -> Source:

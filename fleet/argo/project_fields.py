@@ -18,6 +18,28 @@ _TEXTS = Items(Text())
 _KINDS = Items(Record(required(group=Text(), kind=Text())))
 _NAMED_KINDS = Items(Record(required(group=Text(), kind=Text()) | built(name=Text())))
 
+_WINDOW = Record(
+    built(
+        kind=Text(),
+        schedule=Text(),
+        duration=Text(),
+        timeZone=Text(),
+        applications=_TEXTS,
+        namespaces=_TEXTS,
+        clusters=_TEXTS,
+        andOperator=Flag(),
+        manualSync=Flag(),
+        syncOverrun=Flag(),
+        description=Text(),
+    )
+)
+_ORPHANED = Record(
+    built(
+        warn=Flag(),
+        ignore=Items(Record(built(group=Text(), kind=Text(), name=Text()))),
+    )
+)
+
 APP_PROJECT = object_record(
     Record(
         built(
@@ -28,11 +50,12 @@ APP_PROJECT = object_record(
             namespaceResourceWhitelist=_KINDS,
             namespaceResourceBlacklist=_KINDS,
             permitOnlyProjectScopedClusters=Flag(),
+            sourceNamespaces=_TEXTS,
         )
-        | silent(description=Text(), sourceNamespaces=_TEXTS)
-        | safe(roles=Anything(), orphanedResources=Anything())
+        | silent(description=Text())
+        | safe(roles=Anything(), orphanedResources=_ORPHANED)
         | unsafe(
-            syncWindows=Anything(),
+            syncWindows=Items(_WINDOW),
             signatureKeys=Anything(),
             sourceIntegrity=Anything(),
             destinationServiceAccounts=Anything(),

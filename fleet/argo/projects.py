@@ -8,9 +8,10 @@ from fleet.argo.application import DEFAULT_NAMESPACE
 from fleet.argo.names import subdomain_problem
 from fleet.argo.project_fields import APP_PROJECT
 from fleet.argo.reading import Reader
+from fleet.argo.windows import read_windows, window_problems
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Where
-from fleet.model.project import AppProject, DestinationRule, KindRule
+from fleet.model.project import AppProject, DestinationRule, KindRule, OrphanedResources
 
 
 def read_project(document: JsonObject, *, where: Where) -> AppProject:
@@ -36,6 +37,8 @@ def project_from(reader: Reader) -> AppProject | None:
             if pattern == "!*":
                 path = ("spec", "destinations", position, name)
                 reader.error(path, "!* would deny everything; leave the list empty instead")
+    for place, problem in window_problems(spec.get("syncWindows", ())):
+        reader.error(("spec", "syncWindows", *place), problem)
     if reader.is_refused:
         return None
     namespaced = spec.get("namespaceResourceWhitelist")
@@ -49,6 +52,9 @@ def project_from(reader: Reader) -> AppProject | None:
         namespace_kinds=None if namespaced is None else _kinds(namespaced),
         namespace_kinds_denied=_kinds(spec.get("namespaceResourceBlacklist", ())),
         only_scoped_clusters=spec.get("permitOnlyProjectScopedClusters", False),
+        windows=read_windows(spec.get("syncWindows", ())),
+        orphaned=_orphaned(spec.get("orphanedResources")),
+        source_namespaces=tuple(spec.get("sourceNamespaces", ())),
         document=document,
         where=reader.where,
         warnings=reader.remarks.warnings,
@@ -58,3 +64,17 @@ def project_from(reader: Reader) -> AppProject | None:
 
 def _kinds(rules: Iterable[JsonObject]) -> tuple[KindRule, ...]:
     return tuple(KindRule(**rule) for rule in rules)
+
+
+def _orphaned(block: JsonObject | None) -> OrphanedResources | None:
+    if block is None:
+        return None
+    return OrphanedResources(
+        warn=block.get("warn", True),
+        ignore=tuple(
+            KindRule(
+                group=item.get("group", ""), kind=item.get("kind", ""), name=item.get("name", "")
+            )
+            for item in block.get("ignore", ())
+        ),
+    )

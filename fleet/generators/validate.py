@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleet.argo.names import metadata_problems
+from fleet.argo.shapes import dotted
+from fleet.argo.sync_policy import problems as policy_problems
 from fleet.errors import BadInput
 from fleet.generators.context import Context
 from fleet.generators.result import REFUSED_ERROR, VALIDATION_ERROR, SetError
@@ -67,6 +69,10 @@ class _Validator:
             name, application.labels, application.annotations, application.finalizers
         ):
             message = f'Application.argoproj.io "{name}" is invalid: {field}: {refusal}'
+            return SetError(reason=REFUSED_ERROR, message=message, application=name)
+        for path, refusal in policy_problems(application.document["spec"].get("syncPolicy") or {}):
+            message = f'Application.argoproj.io "{name}" is invalid: '
+            message += f"{dotted(('spec', 'syncPolicy', *path))}: {refusal}"
             return SetError(reason=REFUSED_ERROR, message=message, application=name)
         return None
 
