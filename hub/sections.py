@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from fleet import moves
 from fleet.argo.permissions import rules_for
+from fleet.argo.windows import windows_for
 from fleet.model.application import (
     COMPARE_OPTIONS,
     DELETION_APPROVED,
     READY_WHEN,
+    Application,
     Automated,
     Retry,
 )
@@ -22,6 +23,7 @@ from fleet.model.assignment import (
     ProjectRules,
     RetryPolicy,
     Section,
+    Window,
 )
 from fleet.model.cluster import Cluster
 from fleet.model.project import AppProject
@@ -29,16 +31,14 @@ from fleet.model.target import Target
 from fleet.moves import Decision
 
 
-def section_for(
-    target: Target, decision: Decision, rules_of: Callable[[str], ProjectRules]
-) -> Section:
-    """Write the desired state of one target; ``rules_of`` gives a project's rules on its cluster."""
+def section_for(target: Target, decision: Decision, projects: ProjectsHere) -> Section:
+    """Write the desired state of one target."""
     application = target.application
     automated = application.sync_policy.automated or Automated()
     metadata = application.sync_policy.namespace_metadata
     return Section(
         target=target.id.app,
-        project=rules_of(application.project),
+        project=projects.rules(application.project),
         appset=application.appset,
         namespace=application.destination.namespace,
         artifact=decision.digest,
@@ -64,10 +64,12 @@ def section_for(
             for rule in application.ignore_differences
         ),
         retry=_retry(application.sync_policy.retry),
+        windows=projects.windows(application),
         namespace_labels=dict(metadata.labels) if metadata else None,
         namespace_annotations=dict(metadata.annotations) if metadata else None,
         compare_options=_words(application.annotations.get(COMPARE_OPTIONS, "")),
         deletion_approved=application.annotations.get(DELETION_APPROVED, ""),
+        ungated=decision.ungated,
     )
 
 
@@ -87,19 +89,28 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def project_rules(
-    projects: Mapping[str, AppProject], cluster: Cluster | None
-) -> Callable[[str], ProjectRules]:
-    """Return what gives the rules of a project on one cluster; each is made once."""
+class ProjectsHere:
+    """What the projects say on one cluster; each one's rules are made once."""
 
-    @functools.cache
-    def rules_of(project: str) -> ProjectRules:
-        known = projects.get(project)
-        if known is None or cluster is None:
-            return ProjectRules(name=project)
-        return rules_for(known, cluster)
+    def __init__(self, projects: Mapping[str, AppProject], cluster: Cluster | None) -> None:
+        self._projects = projects
+        self._cluster = cluster
+        self._rules: dict[str, ProjectRules] = {}
 
-    return rules_of
+    def rules(self, project: str) -> ProjectRules:
+        """The limits on objects; an unknown project permits none."""
+        if project not in self._rules:
+            known = self._projects.get(project)
+            if known is None or self._cluster is None:
+                self._rules[project] = ProjectRules(name=project)
+            else:
+                self._rules[project] = rules_for(known, self._cluster)
+        return self._rules[project]
+
+    def windows(self, application: Application) -> tuple[Window, ...]:
+        """The sync windows that concern an Application."""
+        known = self._projects.get(application.project)
+        return windows_for(known.windows, application) if known is not None else ()
 
 
 def _held(decision: Decision, target: Target) -> Held | None:
