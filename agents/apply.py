@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from prometheus_client import Counter
 
+from agents.ignoring import Ignoring
 from agents.live import LiveTable
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import FleetError, NotReady, Transient
@@ -22,7 +23,6 @@ from fleet.kube.errors import Conflict, NotFound, UnknownKind
 from fleet.kube.port import ClusterPort, Propagation, Resource
 from fleet.model.identity import ObjectRef
 from fleet.runtime.clock import Clock
-from fleet.sync.compare import keep_live
 from fleet.sync.manifest import (
     OWNED_SELECTOR,
     TRACKING_ID,
@@ -37,6 +37,7 @@ _APPLIED = Counter("fleet_agent_applies_total", "Server-side applies by result."
 _DELETED = Counter("fleet_agent_deletes_total", "Deletions by result.", ["result"])
 _LIST_FROM = 3
 _SERVED_SOON = 0.25
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,18 @@ class Applier:
     """Writes to one cluster."""
 
     def __init__(
-        self, cluster: ClusterPort, table: LiveTable, clock: Clock, *, concurrency: int
+        self,
+        cluster: ClusterPort,
+        table: LiveTable,
+        clock: Clock,
+        ignoring: Ignoring,
+        *,
+        concurrency: int,
     ) -> None:
         self._cluster = cluster
         self._table = table
         self._clock = clock
+        self._ignoring = ignoring
         self._slots = asyncio.Semaphore(concurrency)
 
     async def apply(
@@ -87,7 +95,23 @@ class Applier:
                 reads.append(self._list_whole(resource, namespace, wanted, found))
             else:
                 reads.extend(self._get_whole(resource, ref, found) for ref in sorted(wanted))
-        await _together(reads)
+        await together(reads)
+        return found
+
+    async def whole_as(self, manifests: Iterable[Manifest]) -> dict[ObjectRef, JsonObject]:
+        """Read whole objects, each in the version that its manifest is written in."""
+        discovery = await self._cluster.discovery()
+        usual: set[ObjectRef] = set()
+        other: list[tuple[Resource, ObjectRef]] = []
+        for manifest in manifests:
+            ref, version = manifest.ref, manifest.api_version.rpartition("/")[2]
+            asked = discovery.find(ref.group, version, ref.kind)
+            if asked is None or asked == discovery.preferred(ref.group, ref.kind):
+                usual.add(ref)
+            else:
+                other.append((asked, ref))
+        found = await self.whole(usual)
+        await together(self._get_as(resource, ref, found) for resource, ref in other)
         return found
 
     async def _list_whole(
@@ -108,12 +132,18 @@ class Applier:
     async def _get_whole(
         self, resource: Resource, ref: ObjectRef, found: dict[ObjectRef, JsonObject]
     ) -> None:
+        await self._get_as(resource, ref, found)
+        if ref in found:
+            self._table.observe(resource, found[ref])
+
+    async def _get_as(
+        self, resource: Resource, ref: ObjectRef, found: dict[ObjectRef, JsonObject]
+    ) -> None:
         async with self._slots:
             try:
                 found[ref] = await self._cluster.get(resource, ref.namespace, ref.name)
             except NotFound:
                 return
-        self._table.observe(resource, found[ref])
 
     async def gone(self, ref: ObjectRef, uid: str) -> bool:
         """Look whether an object is gone, or another one has taken its name."""
@@ -169,11 +199,11 @@ class Applier:
         assert manifest is not None, "the planner gives every apply its manifest"
         try:
             resource = await self.resource_for(manifest)
-            body = manifest.body
             if keep_ignored and manifest.ignore:
-                body = await self._with_ignored(manifest)
-            async with self._slots:
-                live = await self._send(resource, manifest, body)
+                live = await self._send_keeping_ignored(resource, manifest)
+            else:
+                async with self._slots:
+                    live = await self._send(resource, manifest, manifest.body)
         except FleetError as error:
             _APPLIED.labels(error.reason).inc()
             return Applied(change, error=error)
@@ -200,9 +230,26 @@ class Applier:
                 resource, body, force=True, metadata_only=metadata_only
             )
 
-    async def _with_ignored(self, manifest: Manifest) -> JsonObject:
-        live = (await self.whole([manifest.ref])).get(manifest.ref)
-        return keep_live(manifest.body, live, manifest.ignore) if live else manifest.body
+    async def _send_keeping_ignored(self, resource: Resource, manifest: Manifest) -> JsonObject:
+        """Apply with the live values of what is ignored, if nobody changed them in the meantime."""
+        for _ in range(_TRIES):
+            live = (await self.whole_as([manifest])).get(manifest.ref)
+            if live is None:
+                break
+            body = await self._ignoring.with_live(manifest, live)
+            version = live["metadata"].get("resourceVersion")
+            body = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
+            try:
+                async with self._slots:
+                    return await self._cluster.apply(resource, body, force=True)
+            except Conflict:
+                continue
+        else:
+            raise Transient("it is changed faster than it can be applied").at(
+                object=str(manifest.ref)
+            )
+        async with self._slots:
+            return await self._send(resource, manifest, manifest.body)
 
     async def _delete(self, change: Change, target: str, propagation: Propagation) -> Applied:
         ref = change.ref
@@ -251,13 +298,13 @@ class Applier:
 async def _all(
     changes: Iterable[Change], do: Callable[[Change], Coroutine[None, None, Applied]]
 ) -> list[Applied]:
-    return await _together([do(change) for change in changes])
+    return await together([do(change) for change in changes])
 
 
 T = TypeVar("T")
 
 
-async def _together(work: Iterable[Coroutine[None, None, T]]) -> list[T]:
+async def together(work: Iterable[Coroutine[None, None, T]]) -> list[T]:
     """Do all of it at once; the first failure ends the rest and is raised as itself."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -10,17 +10,21 @@ from datetime import timedelta
 from agents.apply import Applier
 from agents.board import Board
 from agents.cache import Cache
+from agents.comparisons import Comparisons
 from agents.desired import DesiredStates
 from agents.engine import Engine
+from agents.ignoring import Ignoring
 from agents.inventory import Inventories, find_owned
 from agents.live import LiveTable
 from agents.observe import Observer
 from agents.pacing import Pacer
+from agents.prediction import Predictor
 from agents.readiness import Readiness
 from agents.reconcile import TargetSync
 from agents.records import Journal, Records
 from agents.removal import Removal
 from agents.settings import ClusterSettings, SyncSettings
+from fleet.jq.paths import JqPaths
 from fleet.kube.port import ClusterPort
 from fleet.runtime.backoff import Backoff
 from fleet.runtime.clock import Clock
@@ -54,6 +58,7 @@ class Core:
     table: LiveTable
     observer: Observer
     readiness: Readiness
+    jq: JqPaths
     board: Board
     engine: Engine
 
@@ -71,6 +76,7 @@ class Core:
         supervisor.spawn("journal", self.journal.run)
         supervisor.spawn("watches", self.observer.run)
         supervisor.spawn("ready-when", self.readiness.run)
+        supervisor.spawn("jq", self.jq.run)
         supervisor.spawn("comparisons", self.engine.run_comparisons)
         supervisor.spawn("engine", work, drains=True)
 
@@ -99,13 +105,24 @@ async def build_core(
     observer = Observer(around.cluster, table, clock, namespaces=cluster.namespaces)
     readiness = Readiness(clock)
     board = Board()
+    jq = JqPaths(clock)
+    ignoring = Ignoring(jq)
+    applier = Applier(around.cluster, table, clock, ignoring, concurrency=cluster.concurrency)
+    states = DesiredStates(around.cache, around.name)
     targets = TargetSync(
         cluster=around.cluster,
         table=table,
         observer=observer,
-        applier=Applier(around.cluster, table, clock, concurrency=cluster.concurrency),
+        applier=applier,
+        comparisons=Comparisons(
+            applier,
+            table,
+            states,
+            ignoring,
+            Predictor(around.cluster, applier, concurrency=cluster.concurrency),
+        ),
         inventories=inventories,
-        states=DesiredStates(around.cache, around.name),
+        states=states,
         board=board,
         pacer=Pacer(clock, not_ready=sync.not_ready_retry.total_seconds()),
         readiness=readiness,
@@ -137,6 +154,7 @@ async def build_core(
         table=table,
         observer=observer,
         readiness=readiness,
+        jq=jq,
         board=board,
         engine=engine,
     )

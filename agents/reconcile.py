@@ -54,6 +54,7 @@ class TargetSync:
     table: LiveTable
     observer: Observer
     applier: Applier
+    comparisons: Comparisons
     inventories: Inventories
     states: DesiredStates
     board: Board
@@ -69,7 +70,6 @@ class TargetSync:
 
     def __post_init__(self) -> None:
         self.steps = Steps(self.applier, self.inventories, self.table, self.pacer)
-        self.comparisons = Comparisons(self.applier, self.table, self.states)
         self.epilogue = Epilogue(
             self.inventories, self.table, self.applier, self.readiness, self.board
         )
@@ -114,7 +114,7 @@ class TargetSync:
             run.progress.inventory = inventory.with_operation(record)
             await self.inventories.store(run.progress.inventory)
             self.pacer.clear(inventory.entries)
-        is_change = section.artifact not in ("", inventory.applied)
+        is_change = section.artifact not in ("", inventory.applied) and not section.ungated
         if is_change and self._released.get(section.target) != section.artifact:
             _, run.waiting_for = satisfied(
                 section.depends_on, self.board.statuses, assignment.sections
@@ -194,6 +194,7 @@ class TargetSync:
         compare_all: bool = False,
     ) -> Plan:
         inventory = run.progress.inventory
+        await self.comparisons.check(desired)
         live = self.comparisons.live(desired, inventory)
         wanted = (
             [item for item in desired.manifests if item.ref in live and item.tracked]
@@ -201,7 +202,13 @@ class TargetSync:
             else list(to_compare(desired, inventory, live))
         )
         if wanted:
-            await self.comparisons.compare(run.working, discovery, {item.ref for item in wanted})
+            await self.comparisons.compare(
+                run.working,
+                discovery,
+                {item.ref for item in wanted},
+                inventory,
+                afresh=compare_all and _is_refresh(run.operation),
+            )
             live = self.comparisons.live(desired, inventory)
         allowed = self._permission(run, assignment)
         claimed: Mapping[ObjectRef, str] = {}

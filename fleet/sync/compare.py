@@ -1,69 +1,70 @@
-"""Compare a desired object with a live one, structurally: is everything that is asked for there?
+"""Compare a desired object with a live one where no API server is asked: structurally.
 
-Used where the record of field ownership does not answer (`fleet.sync.drift`): objects with ignored fields, and
-objects whose record was lost. The live object may hold more (defaults, other managers' fields, injected list
-members with their own names); empty values equal absent ones; quantities compare by amount.
+Used for what the record of field ownership (`fleet.sync.drift`) does not answer, and where the server's own answer, a
+dry run, is not to be had or not needed (`agents.comparisons`). The live object may hold more (defaults, other managers'
+fields, injected list members with their own names); empty values equal absent ones; quantities compare by amount.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
-from decimal import Decimal, InvalidOperation
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
+from fleet.sync import fieldset
+from fleet.sync.fieldset import FieldTree
+from fleet.sync.lists import member_name, merge_key
+from fleet.sync.quantities import same_quantity
 
-_SERVER_SIDE = ("status",)
 _SERVER_METADATA = frozenset(
     ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
 )
-_QUANTITY_PLACES = frozenset(
-    ("requests", "limits", "capacity", "hard", "min", "max", "default", "defaultRequest", "overhead",
-     "maxLimitRequestRatio", "storage", "sizeLimit", "divisor", "averageValue", "value", "cpu", "memory")
-)  # fmt: skip
-_MERGE_KEYS = (
-    ("name",), ("mountPath",), ("devicePath",), ("containerPort", "protocol"), ("port", "protocol"), ("port",),
-    ("ip",), ("type",), ("key",), ("topologyKey", "whenUnsatisfiable"), ("uid",),
-)  # fmt: skip
-_OPAQUE = frozenset(("data", "stringData", "binaryData", "annotations", "labels", "matchLabels"))
+_STATUS = "status"
 
 
-def matches(desired: JsonObject, live: JsonObject, json_pointers: Iterable[str] = ()) -> bool:
-    """Whether the live object has everything the desired one asks for, ignored fields left out."""
-    pointers = tuple(json_pointers)
-    wanted = _with_encoded_data(strip(desired, pointers))
-    found = strip(live, pointers)
+def matches(desired: JsonObject, live: JsonObject) -> bool:
+    """Whether the live object has everything the desired one asks for."""
+    return all(
+        _covers(value, live.get(key), (key,)) for key, value in normal(stored(desired)).items()
+    )
+
+
+def merged(desired: JsonObject, live: JsonObject, ours: FieldTree) -> JsonObject:
+    """Foretell what applying makes of a live object: what `matches` stays, the rest becomes as desired.
+
+    ``ours`` is what we own of the live object (`fieldset.owned_by`): what of it is not desired any more goes.
+    """
+    wanted = normal(stored(desired))
+    result = dict(_released(live, wanted, ours))
     for key, value in wanted.items():
-        if key in _SERVER_SIDE:
-            continue
-        if key == "metadata" and isinstance(value, dict):
-            value = {k: v for k, v in value.items() if k not in _SERVER_METADATA}  # noqa: PLW2901
-        if not _covers(value, found.get(key), (key,)):
-            return False
-    return True
-
-
-def strip(body: JsonObject, json_pointers: Iterable[str]) -> JsonObject:
-    """Return the object without what the pointers name; a path that is not there is fine."""
-    result = body
-    # Backwards, so that removing a list member does not move those that later pointers name.
-    for pointer in sorted(json_pointers, key=_pointer_order, reverse=True):
-        steps = _steps(pointer)
-        if steps:
-            result = _without(result, steps)
+        result[key] = _laid(value, result.get(key), (key,))
     return result
 
 
-def keep_live(desired: JsonObject, live: JsonObject, json_pointers: Iterable[str]) -> JsonObject:
-    """Return the desired object with the live values of ignored fields (RespectIgnoreDifferences)."""
-    result = desired
-    for pointer in sorted(json_pointers, key=_pointer_order):
-        steps = _steps(pointer)
-        if not steps:
-            continue
-        found, value = _lookup(live, steps)
-        result = _with(result, steps, value) if found else _without(result, steps)
+def agree(predicted: JsonObject, live: JsonObject, owned: FieldTree | None = None) -> bool:
+    """Whether a dry run's result is what lives; with ``owned``, in those fields."""
+    after, before = normal(predicted), normal(live)
+    if owned is not None:
+        after, before = fieldset.only(after, owned), fieldset.only(before, owned)
+    return after == before
+
+
+def normal(body: JsonObject) -> JsonObject:
+    """Return the object without what no manifest decides: its status, and the server's own metadata."""
+    result = {key: value for key, value in body.items() if key != _STATUS}
+    metadata = body.get("metadata")
+    if isinstance(metadata, dict):
+        result["metadata"] = {k: v for k, v in metadata.items() if k not in _SERVER_METADATA}
     return result
+
+
+def stored(body: JsonObject) -> JsonObject:
+    """Return the object in the form that the server keeps: a Secret's stringData is data."""
+    texts = body.get("stringData")
+    if body.get("kind") != "Secret" or not isinstance(texts, dict):
+        return body
+    encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in texts.items()}
+    rest = {key: value for key, value in body.items() if key != "stringData"}
+    return {**rest, "data": {**(body.get("data") or {}), **encoded}}
 
 
 def _covers(wanted: JsonValue, found: JsonValue, path: tuple[str, ...]) -> bool:
@@ -78,34 +79,19 @@ def _covers(wanted: JsonValue, found: JsonValue, path: tuple[str, ...]) -> bool:
             return True
         if not isinstance(wanted, str):
             return False
-    return _same_quantity(wanted, found, path)
+    return same_quantity(wanted, found, path)
 
 
 def _covers_list(wanted: list[JsonValue], found: list[JsonValue], path: tuple[str, ...]) -> bool:
     if path[-1] == "finalizers":
         return set(map(str, wanted)) <= set(map(str, found))
-    keys = _merge_key([*wanted, *found])
+    keys = merge_key([*wanted, *found])
     if keys:
-        by_key = {_member_name(item, keys): item for item in found}
-        return all(_covers(item, by_key.get(_member_name(item, keys)), path) for item in wanted)
+        by_key = {member_name(item, keys): item for item in found}
+        return all(_covers(item, by_key.get(member_name(item, keys)), path) for item in wanted)
     return len(wanted) == len(found) and all(
         _covers(one, other, path) for one, other in zip(wanted, found, strict=True)
     )
-
-
-def _merge_key(items: Sequence[JsonValue]) -> tuple[str, ...]:
-    """Find the fields that name the members of a list, where all members have them."""
-    if not items or not all(isinstance(item, dict) for item in items):
-        return ()
-    for keys in _MERGE_KEYS:
-        if all(keys[0] in item for item in items):
-            return keys
-    return ()
-
-
-def _member_name(item: JsonObject, keys: tuple[str, ...]) -> tuple[str, ...]:
-    # The one merge key with a default: a port without a protocol is a TCP port.
-    return tuple(str(item.get(key, "TCP" if key == "protocol" else None)) for key in keys)
 
 
 def _is_empty(value: JsonValue) -> bool:
@@ -120,86 +106,61 @@ def _are_numbers(one: JsonValue, other: JsonValue) -> bool:
     )
 
 
-_SUFFIXES = {
-    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1), "k": Decimal(10**3),
-    "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12), "P": Decimal(10**15), "E": Decimal(10**18),
-    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
-}  # fmt: skip
+def _laid(wanted: JsonValue, found: JsonValue, path: tuple[str, ...]) -> JsonValue:
+    """Lay a desired value over a live one; what has the same meaning already stays as it is written."""
+    if found is not None and _covers(wanted, found, path):
+        return found
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        laid = {key: _laid(value, found.get(key), (*path, key)) for key, value in wanted.items()}
+        return {**found, **laid}
+    if isinstance(wanted, list) and isinstance(found, list):
+        return _laid_list(wanted, found, path)
+    return wanted
 
 
-def _same_quantity(one: JsonValue, other: JsonValue, path: tuple[str, ...]) -> bool:
-    if set(path) & _OPAQUE or not set(path[-2:]) & _QUANTITY_PLACES:
-        return False
-    amounts = [_quantity(value) for value in (one, other)]
-    return amounts[0] is not None and amounts[0] == amounts[1]
+def _laid_list(
+    wanted: list[JsonValue], found: list[JsonValue], path: tuple[str, ...]
+) -> list[JsonValue]:
+    if path[-1] == "finalizers":
+        return [*found, *(item for item in wanted if item not in found)]
+    keys = merge_key([*wanted, *found])
+    if not keys:
+        return wanted
+    by_key = {member_name(item, keys): item for item in wanted}
+    known = {member_name(item, keys) for item in found}
+    changed = [_laid(by_key.get(member_name(item, keys), {}), item, path) for item in found]
+    return [*changed, *(item for name, item in by_key.items() if name not in known)]
 
 
-def _quantity(value: JsonValue) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+def _released(live: JsonValue, wanted: JsonValue, ours: FieldTree) -> JsonValue:
+    """Take out of a live value what is ours and not desired any more."""
+    if isinstance(live, dict) and isinstance(wanted, dict):
+        found = {}
+        for key, value in live.items():
+            left = _left(value, wanted.get(key), fieldset.step_below(ours, key))
+            if left is not None:
+                found[key] = left
+        return found
+    if isinstance(live, list) and isinstance(wanted, list):
+        keys = merge_key([*live, *wanted])
+        by_key = {member_name(item, keys): item for item in wanted} if keys else {}
+        items = [
+            _left(item, by_key.get(member_name(item, keys)), fieldset.item_below(ours, item))
+            if keys
+            else item
+            for item in live
+        ]
+        return [item for item in items if item is not None]
+    return live
+
+
+def _left(live: JsonValue, wanted: JsonValue, owned: FieldTree | None) -> JsonValue:
+    """Return what is left of one field or item; None: nothing."""
+    if owned is None:
+        return live
+    if wanted is not None:
+        return _released(live, wanted, owned)
+    if not owned or not isinstance(live, dict | list):
         return None
-    text = str(value)
-    number = text.rstrip("numkMGTPEi")
-    suffix = text[len(number) :]
-    try:
-        amount = Decimal(number) * _SUFFIXES[suffix]
-    except (InvalidOperation, KeyError):
-        return None
-    return amount if amount.is_finite() else None
-
-
-def _with_encoded_data(body: JsonObject) -> JsonObject:
-    """A Secret's stringData as the server stores it."""
-    texts = body.get("stringData")
-    if body.get("kind") != "Secret" or not isinstance(texts, dict):
-        return body
-    encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in texts.items()}
-    rest = {key: value for key, value in body.items() if key != "stringData"}
-    return {**rest, "data": {**(body.get("data") or {}), **encoded}}
-
-
-def _steps(pointer: str) -> tuple[str, ...]:
-    if not pointer.startswith("/"):
-        return ()
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
-
-
-def _pointer_order(pointer: str) -> tuple[tuple[int, str], ...]:
-    return tuple((int(step) if step.isdigit() else -1, step) for step in _steps(pointer))
-
-
-def _without(value: JsonValue, steps: tuple[str, ...]) -> JsonValue:
-    head, rest = steps[0], steps[1:]
-    if isinstance(value, dict) and head in value:
-        if not rest:
-            return {key: item for key, item in value.items() if key != head}
-        return {**value, head: _without(value[head], rest)}
-    if isinstance(value, list) and head.isdigit() and int(head) < len(value):
-        place = int(head)
-        middle = [_without(value[place], rest)] if rest else []
-        return [*value[:place], *middle, *value[place + 1 :]]
-    return value
-
-
-def _lookup(value: JsonValue, steps: tuple[str, ...]) -> tuple[bool, JsonValue]:
-    for step in steps:
-        if isinstance(value, dict) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return False, None
-    return True, value
-
-
-def _with(value: JsonValue, steps: tuple[str, ...], new: JsonValue) -> JsonValue:
-    if not steps:
-        return new
-    head, rest = steps[0], steps[1:]
-    if isinstance(value, list):
-        if not head.isdigit() or int(head) >= len(value):
-            return value
-        place = int(head)
-        return [*value[:place], _with(value[place], rest, new), *value[place + 1 :]]
-    known = value if isinstance(value, dict) else {}
-    return {**known, head: _with(known.get(head), rest, new)}
+    rest = fieldset.without({"_": live}, {"f:_": owned})["_"]
+    return rest or None

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 from fleet.argo.permissions import permits_object
 from fleet.codec.canonical import canonical_bytes, digest_bytes
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, Denied, FleetError, NotReady
-from fleet.model.assignment import IgnoreRule, ProjectRules, Section
+from fleet.model.assignment import ProjectRules, Section
 from fleet.model.identity import ObjectRef
 from fleet.model.report import ObjectStatus, Sync
-from fleet.sync import compare, order
+from fleet.sync import order
+from fleet.sync.ignore import ignored_of, strip
 from fleet.sync.manifest import (
     CRD,
     NAMESPACE,
@@ -231,7 +231,7 @@ class _Builder:
         if not metadata_of(body).get("name"):
             raise BadInput(f"{ref.kind} has generateName and no name: it cannot be applied twice")
         wave = order.wave_of(body)
-        ignore = _pointers(self._section.ignore, ref)
+        ignored = ignored_of(self._section.ignore, ref)
         marked = _marked(body, ref, self._section.target)
         return Manifest(
             ref=ref,
@@ -239,9 +239,9 @@ class _Builder:
             body=marked,
             wave=wave,
             key=order.key_of(ref, wave),
-            digest=_digest(compare.strip(marked, ignore)),
+            digest=_digest(strip(marked, ignored)),
             keep=is_kept(body),
-            ignore=ignore,
+            ignore=ignored,
         )
 
 
@@ -260,19 +260,6 @@ def _marked(body: JsonObject, ref: ObjectRef, app: str) -> JsonObject:
     marked = {**body, "metadata": metadata}
     marked.pop("status", None)
     return marked
-
-
-def _pointers(rules: Sequence[IgnoreRule], ref: ObjectRef) -> tuple[str, ...]:
-    found = {
-        pointer
-        for rule in rules
-        if fnmatchcase(ref.group, rule.group)
-        and fnmatchcase(ref.kind, rule.kind)
-        and rule.name in ("", ref.name)
-        and rule.namespace in ("", ref.namespace)
-        for pointer in rule.json_pointers
-    }
-    return tuple(sorted(found))
 
 
 def _digest(body: JsonObject) -> str:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from fleet.codec.canonical import canonical_bytes, digest_bytes
 from fleet.codec.jsontypes import JsonObject
-from fleet.sync.compare import matches as matches  # noqa: PLC0414  # callers ask drift
-from fleet.sync.compare import strip as strip  # noqa: PLC0414
 from fleet.sync.manifest import TRACKING_ID, annotation, metadata_of
 
 MANAGER = "gitops-fleet"

@@ -6,12 +6,13 @@ label, the annotation says which application an object belongs to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
 from fleet.model.identity import ObjectRef
+from fleet.sync.ignore import NOTHING, Ignored
 
 OWNED_LABEL = "gitopsfleet.io/owned"
 OWNED_VALUE = "true"
@@ -40,13 +41,13 @@ class Manifest:
     key: tuple[int, int, str, str, str, str]
     """The one sort key: wave, kind order, name, group, kind, namespace."""
     digest: str = ""
-    """Of the body without ignored fields: what the inventory records after an apply."""
+    """Of the body without what pointers ignore: what the inventory records after an apply."""
     keep: bool = False
     """Never pruned and never deleted (Prune=false, Delete=false, a namespace made by CreateNamespace)."""
     tracked: bool = True
     """False: only made sure to exist, never compared (a namespace made by CreateNamespace)."""
-    ignore: tuple[str, ...] = field(default=())
-    """JSON pointers into the body that do not count as differences."""
+    ignore: Ignored = NOTHING
+    """What of it does not count as a difference."""
 
     @property
     def group_kind(self) -> tuple[str, str]:

@@ -122,11 +122,12 @@ def to_compare(desired: Desired, inventory: Inventory, live: LiveIndex) -> tuple
         entry, there = inventory.entries.get(manifest.ref), live.get(manifest.ref)
         if there is None or there.matches is not None or not manifest.tracked:
             continue
-        unknown = entry is None or not entry.body
-        touched = (
-            entry is not None and entry.body == manifest.digest and entry.fields != there.fields
-        )
-        if unknown or (touched and manifest.ignore):
+        if entry is None or not entry.body:
+            found.append(manifest)
+        elif entry.body != manifest.digest:
+            if not manifest.ignore.is_static:
+                found.append(manifest)
+        elif entry.fields != there.fields and manifest.ignore:
             found.append(manifest)
     return tuple(found)
 
@@ -238,7 +239,9 @@ class _Planner:
         if entry is None or not entry.body:
             return self._if_different(manifest, there, Reason.ADOPT)
         if entry.body != manifest.digest:
-            return Reason.CHANGE
+            if manifest.ignore.is_static:
+                return Reason.CHANGE
+            return self._if_different(manifest, there, Reason.CHANGE)
         if entry.fields == there.fields and there.matches is not False:
             return None
         return self._if_different(manifest, there, Reason.DRIFT)

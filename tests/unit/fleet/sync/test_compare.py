@@ -1,10 +1,10 @@
-"""Structural comparison and JSON pointers."""
+"""Comparison with a live object: structural, and with a dry run's result."""
 
 import pytest
 
 from fleet.codec import yamldoc
-from fleet.codec.jsontypes import JsonValue
-from fleet.sync.compare import keep_live, matches, strip
+from fleet.codec.jsontypes import JsonObject
+from fleet.sync.compare import agree, matches, merged
 
 
 @pytest.mark.parametrize(
@@ -71,34 +71,73 @@ def test_matches(desired: str, live: str, expected: bool) -> None:
     assert matches(yamldoc.load_one(desired), yamldoc.load_one(live)) is expected
 
 
-def test_ignored_fields_do_not_count() -> None:
-    desired = yamldoc.load_one("{spec: {replicas: 1, template: {cs: [{image: a}]}}}")
-    live = yamldoc.load_one("{spec: {replicas: 5, template: {cs: [{image: b}]}}}")
-    pointers = ("/spec/replicas", "/spec/template/cs/0/image")
-    assert not matches(desired, live, pointers[:1])
-    assert matches(desired, live, pointers)
+OURS = {
+    "f:metadata": {"f:labels": {"f:team": {}, "f:gone": {}}},
+    "f:spec": {
+        "f:replicas": {},
+        "f:gone": {},
+        "f:containers": {
+            'k:{"name":"a"}': {".": {}, "f:name": {}, "f:image": {}, "f:gone": {}},
+            'k:{"name":"c"}': {".": {}, "f:name": {}},
+        },
+    },
+}
+LIVE = """
+metadata: {name: x, uid: u, labels: {team: a, gone: g, other: o}}
+spec:
+  replicas: 3
+  gone: 1
+  limits: {cpu: "1"}
+  containers: [{name: a, image: i, gone: 1, default: d}, {name: b}, {name: c}]
+status: {ready: 1}
+"""
 
 
 @pytest.mark.parametrize(
-    ("pointers", "expected"),
+    ("desired", "expected"),
     [
-        (("/a",), {"b": {"c/d": [1, 2, 3]}}),
-        (("/b/c~1d/1",), {"a": 1, "b": {"c/d": [1, 3]}}),
-        (("/b/c~1d/0", "/b/c~1d/1"), {"a": 1, "b": {"c/d": [3]}}),
-        (("/x/y", "/a/b", "/b/c~1d/9", "", "a"), {"a": 1, "b": {"c/d": [1, 2, 3]}}),
+        (
+            """{metadata: {name: x, labels: {team: b}},
+            spec: {replicas: 1, limits: {cpu: 1000m}, containers: [{name: a, image: j}]}}""",
+            """{metadata: {name: x, uid: u, labels: {team: b, other: o}},
+            spec: {replicas: 1, limits: {cpu: "1"}, containers: [{name: a, image: j, default: d}, {name: b}]},
+            status: {ready: 1}}""",
+        ),
+        (
+            """{metadata: {name: x, labels: {team: a, gone: g}},
+            spec: {replicas: 3, gone: 1, containers: [{name: a, image: i, gone: 1}, {name: c}, {name: d}]}}""",
+            """{metadata: {name: x, uid: u, labels: {team: a, gone: g, other: o}},
+            spec: {replicas: 3, gone: 1, limits: {cpu: "1"},
+              containers: [{name: a, image: i, gone: 1, default: d}, {name: b}, {name: c}, {name: d}]},
+            status: {ready: 1}}""",
+        ),
     ],
-    ids=["member", "escaped and index", "two of a list", "nothing there"],
+    ids=["changed and released", "added"],
 )
-def test_strip(pointers: tuple[str, ...], expected: JsonValue) -> None:
-    given = {"a": 1, "b": {"c/d": [1, 2, 3]}}
-    assert strip(given, pointers) == expected
-    assert given == {"a": 1, "b": {"c/d": [1, 2, 3]}}
+def test_merged_foretells_an_apply(desired: str, expected: str) -> None:
+    found = merged(yamldoc.load_one(desired), yamldoc.load_one(LIVE), OURS)
+    assert found == yamldoc.load_one(expected)
 
 
-def test_keep_live_takes_ignored_values_from_the_cluster() -> None:
-    desired = {"spec": {"replicas": 1, "other": 2}}
-    assert keep_live(desired, {"spec": {"replicas": 7}}, ["/spec/replicas"]) == {
-        "spec": {"replicas": 7, "other": 2}
-    }
-    assert keep_live(desired, {"spec": {}}, ["/spec/replicas"]) == {"spec": {"other": 2}}
-    assert keep_live({}, {"a": {"b": 1}}, ["/a/b"]) == {"a": {"b": 1}}
+def test_merged_keeps_what_means_the_same() -> None:
+    live = yamldoc.load_one(LIVE)
+    same = yamldoc.load_one("{metadata: {name: x}, spec: {limits: {cpu: 1000m}}}")
+    assert merged(same, live, {}) == live
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "owned", "expected"),
+    [
+        ("{metadata: {resourceVersion: '2'}}", "{metadata: {resourceVersion: '1'}}", None, True),
+        ("{status: {a: 1}}", "{}", None, True),
+        ("{spec: {a: 1, hook: 2}}", "{spec: {a: 1}}", None, False),
+        ("{spec: {a: 1, hook: 2}}", "{spec: {a: 1}}", {"f:spec": {"f:a": {}}}, True),
+        ("{spec: {a: 2}}", "{spec: {a: 1}}", {"f:spec": {"f:a": {}}}, False),
+        ("{spec: {}}", "{spec: {a: 1}}", {"f:spec": {"f:a": {}}}, False),
+    ],
+    ids=["server's metadata", "status", "all fields", "others' fields", "ours", "ours went"],
+)
+def test_a_dry_run_agrees(
+    after: str, before: str, owned: JsonObject | None, expected: bool
+) -> None:
+    assert agree(yamldoc.load_one(after), yamldoc.load_one(before), owned) is expected

@@ -1,0 +1,44 @@
+"""Quantities: whether two texts are the same amount (``1000m`` and ``1``), in places where Kubernetes has amounts.
+
+No schema is at hand, so places are known by the names of their fields; texts that people chose (data, labels,
+annotations) are never amounts. Source: the Quantity type of the Kubernetes API.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from fleet.codec.jsontypes import JsonValue
+
+_QUANTITY_PLACES = frozenset(
+    ("requests", "limits", "capacity", "hard", "min", "max", "default", "defaultRequest", "overhead",
+     "maxLimitRequestRatio", "storage", "sizeLimit", "divisor", "averageValue", "value", "cpu", "memory")
+)  # fmt: skip
+_OPAQUE = frozenset(("data", "stringData", "binaryData", "annotations", "labels", "matchLabels"))
+
+_SUFFIXES = {
+    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1), "k": Decimal(10**3),
+    "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12), "P": Decimal(10**15), "E": Decimal(10**18),
+    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50),
+    "Ei": Decimal(2**60),
+}  # fmt: skip
+
+
+def same_quantity(one: JsonValue, other: JsonValue, path: tuple[str, ...]) -> bool:
+    if set(path) & _OPAQUE or not set(path[-2:]) & _QUANTITY_PLACES:
+        return False
+    amounts = [_quantity(value) for value in (one, other)]
+    return amounts[0] is not None and amounts[0] == amounts[1]
+
+
+def _quantity(value: JsonValue) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    text = str(value)
+    number = text.rstrip("numkMGTPEi")
+    suffix = text[len(number) :]
+    try:
+        amount = Decimal(number) * _SUFFIXES[suffix]
+    except (InvalidOperation, KeyError):
+        return None
+    return amount if amount.is_finite() else None
