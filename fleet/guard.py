@@ -3,7 +3,7 @@
 A result that removes all (and at least two) of a set, or more than max(3, 20 %), is held. The size it is
 counted against is the largest accepted one of the last 24 hours, so that a slow drip adds up; an approval
 resets that baseline. Pure arithmetic over names and counts; who keeps the baseline and the approvals is
-`hub.evaluate`.
+`hub.judgement`.
 """
 
 from __future__ import annotations

@@ -411,7 +411,7 @@ async def test_a_bug_in_one_set_stops_no_other(
             raise ZeroDivisionError
         return real(appset, world, kept)
 
-    monkeypatch.setattr("hub.evaluate.evaluate_set", broken)
+    monkeypatch.setattr("hub.setresults.evaluate_set", broken)
     fleet.mirrors.commit(APPS, directories(5))
     after = await fleet.evaluate()
     assert set(after) - set(before) == {"staging/a04"}
@@ -433,7 +433,7 @@ async def test_a_set_that_never_stops_asking_stops_no_other(
             )
         return real(appset, world, kept)
 
-    monkeypatch.setattr("hub.evaluate.evaluate_set", endless)
+    monkeypatch.setattr("hub.setresults.evaluate_set", endless)
     fleet.mirrors.commit(CONFIG, files)
     assert len(await fleet.evaluate()) == 4
     assert "endless" in fleet.state.desired.sets

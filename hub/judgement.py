@@ -1,0 +1,264 @@
+"""Judgement: of an evaluation's results, which may come into force and which wait for somebody's yes.
+
+Rows of a set that failed stay as they were, what a result would remove is counted against the shrink budget of its
+owner and then of the whole fleet, and of two owners of one name the first keeps it. Nothing is fetched or written
+here: `hub.evaluate` brings the results and puts the outcome in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from fleet import guard
+from fleet.argo.documents import Problem
+from fleet.argo.policy import Trim
+from fleet.errors import BadInput
+from fleet.generators import inforce
+from fleet.generators.result import Failed, Generated, Inputs
+from fleet.model.application import Application
+from fleet.model.appset import ApplicationSet
+from fleet.model.identity import AppName
+from fleet.model.world import World
+from fleet.targets import ClusterIndex
+from hub import setstatus
+from hub.accepted import BY_HAND, FLEET, NO_ROWS, Accepted, Rows
+from hub.state import Hold, SetStatus
+
+APP = "app/"
+"""What the subject of a hold on one application begins with."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What judging collects over all sets."""
+
+    rows: dict[str, Rows] = field(default_factory=dict)
+    sets: dict[str, SetStatus] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    approved: set[str] = field(default_factory=set)
+    """Names whose removal somebody said yes to: they do not count against the fleet's budget."""
+    harmless: set[str] = field(default_factory=set)
+    """Names that go with their owner and leave everything on their clusters: no removals either."""
+    used_approvals: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """Whether a result may be used: what is held of it, or the sizes to remember with it."""
+
+    hold: Hold | None = None
+    sizes: tuple[guard.Size, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Judge:
+    """Judges one evaluation."""
+
+    accepted: Accepted
+    approvals: Mapping[str, str]
+    world: World
+    complete: bool
+    """Whether every fleet repository was read: until then nothing is missing."""
+    now: datetime
+    outcome: Outcome = field(default_factory=Outcome)
+    _index: ClusterIndex = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._index = ClusterIndex.of(self.world)
+
+    def sets(
+        self,
+        results: Mapping[str, Generated | Failed],
+        trims: Mapping[str, Mapping[str, Trim]],
+    ) -> None:
+        """Judge the result of every set, and those whose document is gone."""
+        outcome = self.outcome
+        for name in sorted(set(results) | self.accepted.names()):
+            previous = self.accepted.get(name)
+            result = results.get(name)
+            if result is None and not self.complete:
+                result = Failed(errors=(), inputs=Inputs())
+            if isinstance(result, Failed):
+                outcome.rows[name] = previous
+                outcome.sets[name] = setstatus.failed(name, result, previous)
+                continue
+            self._set(name, result, trims.get(name, {}))
+        for name in outcome.rows.keys() - self.world.appsets.keys():
+            self._hand_over(name)
+
+    def combined(self) -> dict[AppName, Application]:
+        """Put the rows of all owners together; what is written by hand comes first."""
+        outcome = self.outcome
+        applications = {AppName(name): item for name, item in self.world.applications.items()}
+        if not self.complete:
+            applications = {**self.accepted.get(BY_HAND).applications, **applications}
+        outcome.rows[BY_HAND] = Rows(applications=dict(applications))
+        for name in sorted(outcome.rows.keys() - {BY_HAND, FLEET}):
+            for item in outcome.rows[name].applications.values():
+                first = applications.setdefault(item.name, item)
+                if first is not item:
+                    outcome.problems.append(setstatus.claimed_twice(item, first))
+        return applications
+
+    def fleet(self, applications: dict[AppName, Application]) -> dict[AppName, Application]:
+        """Judge what the evaluation as a whole would remove; returns what is in force with it."""
+        outcome = self.outcome
+        previous = {
+            name: item
+            for set_name in (*sorted(self.accepted.names()), BY_HAND)
+            for name, item in self.accepted.get(set_name).applications.items()
+        }
+        countable = self.countable(previous) - outcome.harmless
+        counted = countable - outcome.approved
+        sizes = guard.without(
+            self.accepted.get(FLEET).sizes, len(set(previous) - countable - set(applications))
+        )
+        verdict = guard.judge(
+            counted,
+            set(applications),
+            largest=guard.baseline(sizes, self.now) - len(outcome.approved),
+            what="this evaluation of the fleet",
+        )
+        if verdict.held:
+            hold = setstatus.hold("fleet", verdict, {}, {})
+            if self.approvals.get("fleet") != hold.digest:
+                outcome.holds["fleet"] = hold
+                return self._keep(verdict.removed, previous, applications)
+            outcome.used_approvals.add("fleet")
+            sizes = ()
+        if outcome.approved or not sizes or sizes[-1].count != len(applications):
+            kept = () if outcome.approved else sizes
+            sizes = guard.remember(kept, len(applications), self.now)
+        outcome.rows[FLEET] = Rows(sizes=sizes)
+        return applications
+
+    def countable(self, applications: Mapping[AppName, Application]) -> set[str]:
+        """Names whose loss counts: an application of a cluster that left git is detached, not removed."""
+        return {name for name, item in applications.items() if self._has_cluster(item)}
+
+    def weigh(
+        self,
+        subject: str,
+        verdict: guard.Verdict,
+        earlier: tuple[guard.Size, ...],
+        *,
+        new: Mapping[AppName, Application],
+        previous: Mapping[AppName, Application],
+    ) -> Weighed:
+        """Let a verdict pass, or hold it unless exactly this was approved; keeps count of sizes."""
+        sizes = guard.remember(earlier, len(new), self.now)
+        if verdict.held:
+            hold = setstatus.hold(subject, verdict, new, previous)
+            if self.approvals.get(subject) != hold.digest:
+                self.outcome.holds[subject] = hold
+                return Weighed(hold=hold)
+            self.outcome.used_approvals.add(subject)
+            self.outcome.approved |= set(verdict.removed)
+            sizes = (guard.Size(self.now, len(new)),)
+        if sizes and earlier and sizes[-1].count == earlier[-1].count:
+            sizes = earlier  # an unchanged size is not worth a write at every evaluation
+        return Weighed(sizes=sizes)
+
+    def _set(self, name: str, result: Generated | None, trims: Mapping[str, Trim]) -> None:
+        outcome, previous = self.outcome, self.accepted.get(name)
+        appset = self.world.appsets.get(name)
+        new = _in_force(result, previous, appset, self.world, trims)
+        if not self.complete:
+            # clusters of a repository that is unread are missing from its rows, which is no removal
+            new = {**previous.applications, **new}
+        counted = self.countable(previous.applications)
+        if appset is None:
+            gone = inforce.harmless(previous.applications) - new.keys()
+            outcome.harmless |= gone
+            counted -= gone
+        earlier = guard.without(
+            previous.sizes, len(set(previous.applications) - counted - set(new))
+        )
+        verdict = guard.judge(
+            counted,
+            set(new),
+            largest=guard.baseline(earlier, self.now),
+            what=f"ApplicationSet {name!r}",
+            allowed=inforce.max_removals(appset),
+        )
+        weighed = self.weigh(
+            f"appset/{name}", verdict, earlier, new=new, previous=previous.applications
+        )
+        if weighed.hold is not None:
+            outcome.rows[name] = previous
+            outcome.sets[name] = setstatus.status(
+                name, result, previous.applications, verdict.message
+            )
+        elif appset is not None:
+            outlive = inforce.outlive(appset)
+            outcome.rows[name] = Rows(applications=new, sizes=weighed.sizes, outlive=outlive)
+            outcome.sets[name] = setstatus.status(name, result, new, "")
+        elif new:
+            outcome.rows[name] = Rows(applications=new, sizes=weighed.sizes, outlive=True)
+            outcome.sets[name] = replace(
+                setstatus.status(name, None, new, ""), reason=setstatus.DELETED
+            )
+
+    def _hand_over(self, name: str) -> None:
+        """Take out of the rows of a set that is gone what another set makes now."""
+        outcome = self.outcome
+        taken = {
+            app
+            for other, rows in outcome.rows.items()
+            if other != name
+            for app in rows.applications
+        }
+        rows = outcome.rows[name]
+        kept = inforce.after_deletion(rows.applications, taken)
+        if rows.outlive and len(kept) < len(rows.applications):
+            outcome.rows[name] = replace(rows, applications=kept)
+
+    def _keep(
+        self,
+        removed: Iterable[str],
+        previous: Mapping[AppName, Application],
+        applications: dict[AppName, Application],
+    ) -> dict[AppName, Application]:
+        """Hold a removal fleet-wide: what would go stays in the rows of its set."""
+        rows = self.outcome.rows
+        rows[FLEET] = self.accepted.get(FLEET)
+        kept = dict(applications)
+        for name in removed:
+            item = kept[AppName(name)] = previous[AppName(name)]
+            own = rows.get(item.appset, NO_ROWS)
+            rows[item.appset] = replace(own, applications={**own.applications, item.name: item})
+        return kept
+
+    def _has_cluster(self, application: Application) -> bool:
+        try:
+            self._index.resolve(application.destination)
+        except BadInput:
+            return False
+        return True
+
+
+def pointless_approvals(approvals: Iterable[str], outcome: Outcome) -> set[str]:
+    """Name approvals of what is held no more: one that had served when the hub was stopped must not serve again."""
+    failed = {f"appset/{name}" for name, item in outcome.sets.items() if item.last_good}
+    return {
+        subject
+        for subject in approvals
+        if not subject.startswith(APP) and subject not in outcome.holds.keys() | failed
+    }
+
+
+def _in_force(
+    result: Generated | None,
+    previous: Rows,
+    appset: ApplicationSet | None,
+    world: World,
+    trims: Mapping[str, Trim],
+) -> dict[AppName, Application]:
+    if result is not None and appset is not None:
+        return inforce.in_force(result, previous.applications, appset, trims)
+    if previous.outlive:
+        return inforce.after_deletion(previous.applications, world.applications)
+    return {}
