@@ -77,6 +77,22 @@ async def test_released_once_a_bad_dependency_reverts_nothing(spoke: Any, make: 
     assert spoke.cluster.objects("ConfigMap")["default/web"]["data"]["x"] == "1"
 
 
+async def test_a_return_to_an_earlier_artifact_waits_for_nothing(spoke: Any, make: Any) -> None:
+    infra = await spoke.artifact(make.config_map("infra"))
+    one = await spoke.artifact(make.config_map("web", x="1"))
+    two = await spoke.artifact(make.config_map("web", x="2"))
+    bad = await spoke.artifact(make.deployment("infra"))
+    for artifact in (one, two):
+        spoke.assign(
+            make.section("infra", infra), make.section("web", artifact, depends_on=(ON_INFRA,))
+        )
+        await spoke.until(lambda wanted=artifact: spoke.status("web").applied == wanted)
+    back = make.section("web", one, depends_on=(ON_INFRA,), ungated=True)
+    spoke.assign(make.section("infra", bad), back)
+    await spoke.until(lambda: spoke.status("web").applied == one)
+    assert spoke.cluster.objects("ConfigMap")["default/web"]["data"]["x"] == "1"
+
+
 async def test_held_section_keeps_its_previous_artifact(spoke: Any, make: Any) -> None:
     one = await spoke.artifact(make.config_map("web", x="1"))
     spoke.assign(make.section("web", one))
