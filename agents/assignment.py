@@ -9,7 +9,8 @@ from functools import cached_property
 
 from fleet.codec.canonical import Digest
 from fleet.errors import Corrupt
-from fleet.model.assignment import Head, Operation, Section
+from fleet.model.assignment import ClusterRules, Head, Operation, Section
+from fleet.wire.rules import NO_RULES, decode_rules
 from fleet.wire.sections import decode_section
 
 
@@ -19,6 +20,7 @@ class Assignment:
 
     head: Head
     sections: Mapping[str, Section] = field(default_factory=dict)
+    rules: ClusterRules = NO_RULES
 
     @classmethod
     def of(
@@ -38,7 +40,7 @@ class Assignment:
             if digest not in blobs:
                 raise Corrupt(f"section {ref.target} of the assignment is missing")
             sections[ref.target] = decode_section(blobs[digest], digest, target=ref.target)
-        return cls(head=head, sections=sections)
+        return cls(head=head, sections=sections, rules=_rules(head, blobs, before))
 
     @cached_property
     def decoded(self) -> Mapping[tuple[str, Digest], Section]:
@@ -62,6 +64,8 @@ class Assignment:
         """Everything that has to be at hand to work on it."""
         for ref in self.head.sections:
             yield Digest(ref.digest)
+        if self.head.rules:
+            yield Digest(self.head.rules)
         yield from self.artifacts()
 
     def artifacts(self) -> Iterator[Digest]:
@@ -85,9 +89,20 @@ class Assignment:
         }
         known = {operation.id for operation in before.head.operations}
         names |= {item.target for item in self.head.operations if item.id not in known}
-        if self.head.detached != before.head.detached:
+        if self.head.detached != before.head.detached or self.rules != before.rules:
             names |= self.sections.keys()
         return names
+
+
+def _rules(head: Head, blobs: Mapping[Digest, bytes], before: Assignment | None) -> ClusterRules:
+    if not head.rules:
+        return NO_RULES
+    if before is not None and before.head.rules == head.rules:
+        return before.rules
+    digest = Digest(head.rules)
+    if digest not in blobs:
+        raise Corrupt("the rules of the assignment are missing")
+    return decode_rules(blobs[digest], digest)
 
 
 def is_overdue(operation: Operation, now: datetime) -> bool:

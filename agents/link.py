@@ -123,6 +123,7 @@ class Link:
         try:
             head = self._verified(signed)
             digests = [Digest(ref.digest) for ref in head.sections]
+            digests += [Digest(head.rules)] if head.rules else []
             self._assignment = Assignment.of(head, self._from_cache(digests))
         except FleetError as error:
             log.warning("kept assignment not used", **{fields.ERROR: str(error)})
@@ -282,6 +283,7 @@ class Link:
             if (ref.target, digest := Digest(ref.digest)) not in before
             or not self._cache.has(digest)
         ]
+        digests += [Digest(head.rules)] if head.rules else []
         blobs = self._from_cache(digests)
         blobs.update(await self._fetch([digest for digest in digests if digest not in blobs]))
         return Assignment.of(head, blobs, self._assignment)

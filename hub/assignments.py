@@ -63,6 +63,8 @@ class AssignmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     detached: bool = False
     settled: bool = False
     """Whether there was an evaluation that was certain of everything since this cluster has an assignment."""
+    rules: str = ""
+    """Digest of the cluster's rules."""
 
     @property
     def head(self) -> Head:
@@ -71,11 +73,11 @@ class AssignmentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Digests of the sections and artifacts that it names."""
+        """Digests of the sections, artifacts and rules that it names."""
         digests = {
             digest for item in self.targets.values() for digest in (item.section, item.artifact)
         }
-        return tuple(sorted(digests - {""}))
+        return tuple(sorted((digests | {self.rules}) - {""}))
 
 
 Draft = Mapping[str, tuple[TargetRecord, bytes]]
@@ -152,7 +154,7 @@ class AssignmentRecords:
         return int(await self.store.get(Kind.META, f"{_PAST}{cluster}") or 0)
 
     async def commit(
-        self, cluster: ClusterName, record: AssignmentRecord, draft: Draft
+        self, cluster: ClusterName, record: AssignmentRecord, draft: Draft, rules: bytes = b""
     ) -> frozenset[TargetId]:
         """Put a new assignment in force; returns the targets that have another digest by it."""
         line = self._lines.setdefault(cluster, _Line())
@@ -168,6 +170,8 @@ class AssignmentRecords:
             for item, data in draft.values()
             if data and item.section not in known
         ]
+        if record.rules and record.rules != (before.rules if before else ""):
+            changes.append(Put(Kind.SECTIONS, record.rules, rules))
         line.coming = frozenset(new.named)
         try:
             await self.store.commit(

@@ -21,6 +21,7 @@ from fleet.pki.keys import SigningKey
 from fleet.runtime import log as fields
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.wire.heads import sign_head
+from fleet.wire.rules import encode_rules
 from fleet.wire.sections import encode_section, section_digest
 from hub import state as hubstate
 from hub.assignments import AssignmentRecord, AssignmentRecords, Draft, TargetRecord
@@ -177,6 +178,7 @@ class Dispatcher:
             or head.cluster_uid != uid
             or head.keys != self._announced()
             or record.epoch != self.epoch
+            or record.rules != self._rules(cluster, record)[0]
         )
 
     def _released(
@@ -228,6 +230,7 @@ class Dispatcher:
         before = record.head if record else NO_HEAD
         last = record.generation if record else await self.assignments.past_generation(cluster)
         generation = last + 1 if record is None or record.epoch == self.epoch else 1
+        rules, rules_data = self._rules(cluster, record)
         head = Head(
             hub=self.hub_id,
             cluster=cluster,
@@ -244,6 +247,7 @@ class Dispatcher:
             keys=self._announced(),
             additive=not self._is_settled(record),
             detached=self._is_detached(cluster, record),
+            rules=rules,
         )
         new = AssignmentRecord(
             epoch=self.epoch,
@@ -253,8 +257,9 @@ class Dispatcher:
             detached=head.detached,
             settled=not head.additive,
             left=self._left(cluster, record, targets),
+            rules=rules,
         )
-        moved = await self.assignments.commit(cluster, new, draft)
+        moved = await self.assignments.commit(cluster, new, draft, rules_data)
         log.info(
             "assigned",
             **{fields.CLUSTER: cluster, fields.COUNT: len(targets)},
@@ -264,6 +269,12 @@ class Dispatcher:
         )
         if moved:
             self.assigned(moved)
+
+    def _rules(self, cluster: ClusterName, record: AssignmentRecord | None) -> tuple[str, bytes]:
+        """Digest and bytes of the rules for a cluster; one that left git keeps those it has."""
+        if cluster in self.state.desired.clusters:
+            return encode_rules(self.state.rules)
+        return (record.rules if record else ""), b""
 
     def _left(
         self, cluster: ClusterName, record: AssignmentRecord | None, targets: Mapping[str, object]

@@ -7,7 +7,6 @@ owner stores what must survive before it changes it here.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,9 +15,9 @@ from typing import TypeVar
 import msgspec
 
 from fleet.argo.documents import Problem
-from fleet.graph import dependents
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
+from fleet.model.assignment import ClusterRules
 from fleet.model.assignment import Hold as Reason
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
@@ -26,6 +25,8 @@ from fleet.model.project import AppProject
 from fleet.model.report import ClusterFacts, TargetStatus
 from fleet.model.target import Target
 from fleet.moves import Candidate, Decision, Facts
+from fleet.wire.rules import NO_RULES
+from hub.placement import Placement
 
 V = TypeVar("V")
 
@@ -127,21 +128,15 @@ class State:
     approvals: dict[str, str] = field(default_factory=dict)
     """Subject -> digest of what was approved."""
     pins: dict[TargetId, Pin] = field(default_factory=dict)
-    _users: Mapping[TargetId, frozenset[TargetId]] = field(default_factory=dict)
-    _on_cluster: Mapping[ClusterName, Mapping[AppName, Target]] = field(default_factory=dict)
-    _places: Mapping[AppName, frozenset[ClusterName]] = field(default_factory=dict)
+    rules: ClusterRules = NO_RULES
+    """What holds for every target: the fleet's own health rules, and what it never compares."""
+    placement: Placement = field(default_factory=Placement)
+    """Of the desired targets."""
 
-    def replace_desired(self, desired: Desired) -> None:
-        """Take over the result of an evaluation."""
-        on_cluster: defaultdict[ClusterName, dict[AppName, Target]] = defaultdict(dict)
-        places: defaultdict[AppName, set[ClusterName]] = defaultdict(set)
-        for id_, target in desired.targets.items():
-            on_cluster[id_.cluster][id_.app] = target
-            places[id_.app].add(id_.cluster)
+    def replace_desired(self, desired: Desired, placement: Placement | None = None) -> None:
+        """Take over the result of an evaluation, with the placement of its targets if that was made there."""
         self.desired = desired
-        self._users = dependents(desired.targets.values())
-        self._on_cluster = dict(on_cluster)
-        self._places = {name: frozenset(clusters) for name, clusters in places.items()}
+        self.placement = placement or self.placement.followed_by(desired.targets)
 
     def forget_cluster(self, cluster: ClusterName) -> None:
         """Drop what was assigned to a cluster that was removed: another one may come under its name."""
@@ -164,7 +159,7 @@ class State:
 
     def users(self, target: TargetId) -> frozenset[TargetId]:
         """Return the targets that need this one directly."""
-        return self._users.get(target, frozenset())
+        return self.placement.users.get(target, frozenset())
 
     def waiting_clusters(self, changed: Iterable[TargetId]) -> frozenset[ClusterName]:
         """Return the other clusters with targets that need any of these."""
@@ -177,11 +172,11 @@ class State:
 
     def on_cluster(self, cluster: ClusterName) -> Mapping[AppName, Target]:
         """Return the desired targets of one cluster."""
-        return self._on_cluster.get(cluster, {})
+        return self.placement.on_cluster.get(cluster, {})
 
     def is_elsewhere(self, name: AppName, cluster: ClusterName) -> bool:
         """Whether an application is wanted on another cluster than this one."""
-        return bool(self._places.get(name, frozenset()) - {cluster})
+        return bool(self.placement.places.get(name, frozenset()) - {cluster})
 
     def facts(self) -> Facts:
         """Return what `fleet.moves` may look at; nothing is copied, for every cluster asks at every evaluation."""

@@ -59,6 +59,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     down), so what is not named here stays as it is."""
     detached: bool = False
     """The cluster left git: everything stays as it is, nothing is pruned."""
+    rules: str = ""
+    """Digest of the `ClusterRules`; empty where there are none."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +132,23 @@ class IgnoreRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     jq_expressions: tuple[str, ...] = ()
     managers: tuple[str, ...] = ()
     """Fields that these field managers own are not compared."""
+
+
+class HealthRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A user's own rule for the health of kinds; patterns in group and kind, the more specific one wins."""
+
+    group: str
+    kind: str
+    language: str
+    """``lua`` (Argo CD's ``resource.customizations.health``) or ``cel``."""
+    text: str
+
+
+class ClusterRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What holds for every target of a cluster: the fleet's own health rules, and what it never compares."""
+
+    health: tuple[HealthRule, ...] = ()
+    ignore: tuple[IgnoreRule, ...] = ()
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
