@@ -16,16 +16,19 @@ import structlog
 from aiohttp import hdrs, web
 
 from fleet.codec.canonical import Digest, parse_digest
-from fleet.errors import BadInput, Denied
+from fleet.errors import BadInput, Denied, FleetError
 from fleet.model.report import Report
 from fleet.wire import codec, frames, routes
 from fleet.wire.enrolment import CaAnswer, FetchRequest, JoinRequest, NonceAnswer, RenewRequest
-from fleet.wire.errors import Unauthenticated
+from fleet.wire.errors import Unauthenticated, error_from
+from fleet.wire.requests import ReadRequests
 from fleet.wire.token import JoinToken
 from hub import httpio
 from hub.agentports import Assignments, CurrentHead, Reports
 from hub.ca import Authority
 from hub.identities import ClusterIdentity
+from hub.peoplehttp import NotFound
+from hub.requests import Exchange, HungUp, Requests
 from hub.sessions import Sessions
 
 T = TypeVar("T")
@@ -51,11 +54,13 @@ class AgentApi:
         authority: Authority,
         assignments: Assignments,
         reports: Reports,
+        requests: Requests,
         sessions: Sessions,
     ) -> None:
         self._authority = authority
         self._assignments = assignments
         self._reports = reports
+        self._requests = requests
         self._sessions = sessions
         self._writing: set[asyncio.Task[object]] = set()
         self.is_stopping = False
@@ -72,6 +77,8 @@ class AgentApi:
             "artifact": self.artifact,
             "fetch": self.fetch,
             "report": self.report,
+            "requests": self.requests,
+            "answer": self.answer,
         }
 
     async def finish(self) -> None:
@@ -110,11 +117,14 @@ class AgentApi:
         known = request.headers.get(hdrs.IF_NONE_MATCH, "").strip().strip('"')
         self._reports.seen(peer.name)
         head = self._assignments.current(peer.name)
-        if head is None or head.etag == known:
+        has_news = head is not None and head.etag != known
+        if not has_news and not self._requests.has_news(peer.name):
             head = await self._changed(request, peer, known)
             self._still_good(peer)
             self._reports.seen(peer.name)
         response = _head_answer(head, known)
+        if count := self._requests.announce(peer.name):
+            response.headers[routes.REQUESTS_HEADER] = str(count)
         if self.is_stopping:
             response.force_close()
         return response
@@ -153,6 +163,39 @@ class AgentApi:
             )
         self._reports.seen(peer.name)
         return _json(await self._completed(self._reports.accept(peer.name, report)))
+
+    async def requests(self, request: web.Request) -> web.StreamResponse:
+        """What people ask of the cluster."""
+        return _json(ReadRequests(requests=self._requests.fetch(peer_of(request).name)))
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """The answer to one of those, handed on as it comes, until it ends or nobody takes it any more."""
+        peer = peer_of(request)
+        exchange = self._requests.answered(peer.name, request.match_info["id"])
+        if exchange is None:
+            raise web.HTTPNotFound
+        if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+            raise web.HTTPUnsupportedMediaType  # a limit on packed bytes would be none
+        if status := request.headers.get(routes.FAILED_HEADER, ""):
+            body = await httpio.read_body(request, _SMALL)
+            exchange.fail(failure_of(status, body))
+            return web.Response(status=204)
+        try:
+            await self._handed_on(request, peer, exchange)
+        except (HungUp, TimeoutError):
+            response = web.Response(status=410)
+            response.force_close()
+            return response
+        return web.Response(status=204)
+
+    async def _handed_on(
+        self, request: web.Request, peer: ClusterIdentity, exchange: Exchange
+    ) -> None:
+        async with asyncio.timeout(None) as scope:
+            with exchange.answering(scope):
+                async for part in request.content.iter_any():
+                    self._still_good(peer)
+                    await exchange.send(part)
 
     def _still_good(self, peer: ClusterIdentity) -> None:
         if self._authority.identify(peer.fingerprint) is None:
@@ -218,6 +261,14 @@ def certificate_of(request: web.Request) -> bytes | None:
 def instance_of(request: web.Request) -> str:
     """Return the name of the agent's process."""
     return request.headers.get(routes.INSTANCE_HEADER, "")[:64]
+
+
+def failure_of(status: str, body: bytes) -> FleetError:
+    """Read why an agent cannot answer; whatever it says, nobody but the person who asked is told."""
+    error = error_from(int(status) if status.isdecimal() and len(status) == 3 else 500, body)
+    if error.reason == NotFound.reason:
+        return NotFound(error.message)
+    return error
 
 
 def _wait_of(request: web.Request) -> float:

@@ -39,6 +39,7 @@ from hub.accepted import Accepted
 from hub.answers import Answers
 from hub.api import Api, read_or_make_token
 from hub.appops import AppOperations
+from hub.appreads import AppReads
 from hub.approvals import Approvals
 from hub.assignments import AssignmentRecords
 from hub.ca import Authority, CaSettings
@@ -57,6 +58,7 @@ from hub.poller import Poller
 from hub.records import Records
 from hub.refresh import Refresher
 from hub.renderings import Renderings
+from hub.requests import Requests
 from hub.retention import Retention
 from hub.rollbacks import Rollbacks
 from hub.rollup import Rollup
@@ -106,6 +108,7 @@ class Hub:
     retention: Retention
     history: History
     rollbacks: Rollbacks
+    requests: Requests
 
     async def restore(self) -> None:
         """Read everything durable, in the order in which parts need each other."""
@@ -177,6 +180,7 @@ async def run(settings: HubSettings) -> int:
         stack.push_async_callback(hub.gateway.stop)
         address = await hub.api.start()
         stack.push_async_callback(hub.api.stop)
+        stack.callback(hub.requests.close)  # so that people who follow a log are told why it ends
         for reconciler in hub.reconcilers():
             supervisor.spawn(reconciler.name, _draining(reconciler, supervisor), drains=True)
         supervisor.spawn("jq", hub.evaluator.jq.run)
@@ -347,6 +351,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
     )
     views.export()
     lag = LoopLag(clock)
+    requests = Requests(clock)
     rollbacks = Rollbacks(
         store=store,
         artifacts=artifacts,
@@ -382,7 +387,10 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
             render=queues.targets.add,
         ),
         poller=poller,
-        parts=(app_operations,),
+        parts=(
+            app_operations,
+            AppReads(state=state, requests=requests, heard=rollup.age),
+        ),
         probes=_probes(state, lag),
         news=answers.news,
     )
@@ -390,6 +398,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         authority=authority,
         assignments=assignments,
         reports=rollup,
+        requests=requests,
         settings=GatewaySettings(
             listen=settings.agents.listen,
             handshakes_per_second=settings.agents.handshakes_per_second,
@@ -425,6 +434,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         retention=retention,
         history=history,
         rollbacks=rollbacks,
+        requests=requests,
     )
 
 

@@ -27,6 +27,7 @@ from hub.agentports import Assignments, CurrentHead, Reports
 from hub.ca import Authority
 from hub.identities import ClusterIdentity
 from hub.listener import Listener, TokenBucket, renew_context, server_context
+from hub.requests import Requests
 from hub.sessions import Sessions
 
 __all__ = [
@@ -88,6 +89,8 @@ ROUTES: tuple[Route, ...] = (
     Route(hdrs.METH_GET, f"{routes.ARTIFACTS}/{{digest}}", Access.CERTIFICATE, "artifact"),
     Route(hdrs.METH_POST, routes.FETCH, Access.CERTIFICATE, "fetch"),
     Route(hdrs.METH_POST, routes.REPORT, Access.CERTIFICATE, "report"),
+    Route(hdrs.METH_GET, routes.REQUESTS, Access.CERTIFICATE, "requests"),
+    Route(hdrs.METH_POST, f"{routes.REQUESTS}/{{id}}", Access.CERTIFICATE, "answer"),
 )
 """What is not here is refused; without a certificate it is not even told apart from what is."""
 
@@ -102,6 +105,7 @@ class Gateway:
         authority: Authority,
         assignments: Assignments,
         reports: Reports,
+        requests: Requests,
         settings: GatewaySettings,
         clock: Clock,
     ) -> None:
@@ -109,11 +113,14 @@ class Gateway:
         self._settings = settings
         self._clock = clock
         self._sessions = Sessions(clock)
-        self._api = AgentApi(authority, assignments, reports, self._sessions)
+        self._requests = requests
+        self._api = AgentApi(authority, assignments, reports, requests, self._sessions)
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
         self._refresh: asyncio.Task[None] | None = None
         authority.subscribe(self._sessions.forget)
+        authority.subscribe(requests.forget)
+        requests.listen(self._sessions.cut)
 
     @property
     def port(self) -> int:
@@ -148,6 +155,7 @@ class Gateway:
         if self._listener is not None:
             await self._listener.stop()
         self._api.is_stopping = True
+        self._requests.close()
         self._sessions.cut_all()
         if self._runner is not None:
             await self._runner.cleanup()

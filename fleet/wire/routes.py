@@ -10,6 +10,8 @@
 | ``GET /v1/sections/DIGEST``, ``GET /v1/artifacts/DIGEST`` | certificate | bytes, or 404 |
 | ``POST /v1/fetch`` | certificate | `FetchRequest` -> `fleet.wire.frames` |
 | ``POST /v1/report`` | certificate | `Report` -> `ReportAnswer` |
+| ``GET /v1/requests`` | certificate | `fleet.wire.requests.ReadRequests`: what people ask of this cluster |
+| ``POST /v1/requests/ID`` | certificate | frames, streamed; or an error with `FAILED_HEADER`; 410: nobody waits any more |
 
 Request bodies may be gzip (``Content-Encoding``); answers are where ``Accept-Encoding`` says so.
 """
@@ -25,9 +27,16 @@ SECTIONS = "/v1/sections"
 ARTIFACTS = "/v1/artifacts"
 FETCH = "/v1/fetch"
 REPORT = "/v1/report"
+REQUESTS = "/v1/requests"
 
 INSTANCE_HEADER = "Fleet-Instance"
 """Random id of one agent process, the same for its life: how the hub tells a reconnect from a copied identity."""
+
+REQUESTS_HEADER = "Fleet-Requests"
+"""On an answer to an assignment poll: so many reads wait to be fetched."""
+
+FAILED_HEADER = "Fleet-Failed"
+"""On the answer to a read: it failed before it began; the status that says how, with an error as body."""
 
 MAX_WAIT = 30.0
 """Seconds the hub holds an assignment poll at most."""

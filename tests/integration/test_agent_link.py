@@ -45,6 +45,7 @@ from fleet.wire.sections import encode_section
 from hub.agentports import CurrentHead
 from hub.ca import Authority, CaSettings
 from hub.gateway import Gateway, GatewaySettings
+from hub.requests import Requests
 
 SPOKE = ClusterName("spoke")
 
@@ -84,7 +85,9 @@ class Hub:
 
     async def start(self, port: int = 0) -> None:
         settings = GatewaySettings(listen=f"127.0.0.1:{port}", handshakes_per_second=1000)
-        self.gateway = Gateway(self.authority, self, self, settings, self.clock)
+        self.gateway = Gateway(
+            self.authority, self, self, Requests(self.clock), settings, self.clock
+        )
         await self.gateway.start()
         self.port = self.gateway.port
 

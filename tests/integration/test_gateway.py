@@ -34,6 +34,7 @@ from fleet.wire.errors import ErrorBody
 from fleet.wire.heads import head_digest, sign_head
 from hub.ca import Authority, CaSettings
 from hub.gateway import ROUTES, Access, CurrentHead, Gateway, GatewaySettings
+from hub.requests import Requests
 
 A, B = ClusterName("a"), ClusterName("b")
 UNKNOWN = digest_bytes(b"unknown")
@@ -196,10 +197,12 @@ class Fleet:
         self.authority = authority
         self.content = Content(authority)
         self.inbox = Inbox()
+        self.requests = Requests(clock)
         self.gateway = Gateway(
             authority,
             self.content,
             self.inbox,
+            self.requests,
             GatewaySettings(listen="127.0.0.1:0", handshakes_per_second=1000),
             clock,
         )
@@ -685,6 +688,7 @@ async def test_headers_that_never_end_are_cut_off(
         fleet.authority,
         fleet.content,
         fleet.inbox,
+        fleet.requests,
         GatewaySettings(listen="127.0.0.1:0"),
         fleet.clock,
     )

@@ -14,6 +14,7 @@ from fleet.errors import Transient
 from fleet.testing.clock import FakeClock
 from hub import gateway
 from hub.gateway import Gateway, GatewaySettings
+from hub.requests import Requests
 
 
 class Keys:
@@ -49,7 +50,7 @@ async def test_a_full_disk_only_puts_the_renewal_off(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(gateway, "renew_context", lambda *_arguments: renewed.set())
     clock, nothing = FakeClock(), object()
     settings = GatewaySettings(listen="127.0.0.1:0")
-    made = Gateway(Owner(), nothing, nothing, settings, clock)  # type: ignore[arg-type]  # not asked here
+    made = Gateway(Owner(), nothing, nothing, Requests(clock), settings, clock)  # type: ignore[arg-type]  # not asked here
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     running = asyncio.create_task(made._refresh_forever(context))
     for _ in range(100):
