@@ -26,6 +26,7 @@ from fleet.kube.port import (
     PatchType,
     Propagation,
     Resource,
+    Validation,
     WatchEvent,
 )
 
@@ -146,12 +147,14 @@ class KubernetesCluster:
         force: bool = False,
         dry_run: bool = False,
         metadata_only: bool = False,
+        validation: Validation = Validation.STRICT,
     ) -> JsonObject:
         """Server-side apply."""
         namespace, name = _identity(body)
-        query = {"fieldManager": manager, "force": "true" if force else "false"}
-        if dry_run:
-            query["dryRun"] = "All"
+        query = {
+            **_write(validation, dry_run=dry_run, manager=manager),
+            "force": "true" if force else "false",
+        }
         request = Request(
             method="PATCH",
             path=resource.path(namespace, name),
@@ -168,14 +171,42 @@ class KubernetesCluster:
             answer = await self._connection.call_json(request)
         return _with_kind(answer, resource)
 
-    async def create(self, resource: Resource, body: JsonObject) -> JsonObject:
+    async def create(
+        self,
+        resource: Resource,
+        body: JsonObject,
+        *,
+        dry_run: bool = False,
+        validation: Validation = Validation.STRICT,
+    ) -> JsonObject:
         """Create an object."""
         namespace, name = _identity(body)
         return await self._connection.call_json(
             Request(
                 method="POST",
                 path=resource.path(namespace),
-                query={"fieldManager": FIELD_MANAGER},
+                query=_write(validation, dry_run=dry_run),
+                where=resource.describe(namespace, name),
+                body=msgspec.json.encode(body),
+                secret=_is_secret(resource),
+            )
+        )
+
+    async def replace(
+        self,
+        resource: Resource,
+        body: JsonObject,
+        *,
+        dry_run: bool = False,
+        validation: Validation = Validation.STRICT,
+    ) -> JsonObject:
+        """Put a whole object in the place of the one that lives."""
+        namespace, name = _identity(body)
+        return await self._connection.call_json(
+            Request(
+                method="PUT",
+                path=resource.path(namespace, name),
+                query=_write(validation, dry_run=dry_run),
                 where=resource.describe(namespace, name),
                 body=msgspec.json.encode(body),
                 secret=_is_secret(resource),
@@ -216,6 +247,7 @@ class KubernetesCluster:
         propagation: Propagation = Propagation.BACKGROUND,
         uid: str = "",
         resource_version: str = "",
+        dry_run: bool = False,
     ) -> JsonObject | None:
         """Ask for deletion."""
         preconditions = {"uid": uid, "resourceVersion": resource_version}
@@ -224,6 +256,8 @@ class KubernetesCluster:
             "kind": "DeleteOptions",
             "propagationPolicy": propagation.value,
             "preconditions": {key: value for key, value in preconditions.items() if value},
+            # With a body the server does not look at the query.
+            **({"dryRun": ["All"]} if dry_run else {}),
         }
         answer = await self._connection.call_json(
             Request(
@@ -298,6 +332,14 @@ def _get(path: str, where: str, *, accept: str = JSON) -> Request:
 
 def _is_secret(resource: Resource) -> bool:
     return resource.kind == "Secret" and not resource.group
+
+
+def _write(
+    validation: Validation, *, dry_run: bool, manager: str = FIELD_MANAGER
+) -> dict[str, str]:
+    """The query of a write."""
+    query = {"fieldManager": manager, "fieldValidation": validation.value}
+    return {**query, "dryRun": "All"} if dry_run else query
 
 
 def _identity(body: JsonObject) -> tuple[str, str]:

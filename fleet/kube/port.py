@@ -129,6 +129,15 @@ class PatchType(StrEnum):
     JSON = "application/json-patch+json"
 
 
+class Validation(StrEnum):
+    """What the server does with fields that a kind does not have."""
+
+    STRICT = "Strict"
+    """It refuses the object."""
+    IGNORE = "Ignore"
+    """It drops them."""
+
+
 class ClusterPort(Protocol):
     """One cluster's API server."""
 
@@ -181,12 +190,34 @@ class ClusterPort(Protocol):
         force: bool = False,
         dry_run: bool = False,
         metadata_only: bool = False,
+        validation: Validation = Validation.STRICT,
     ) -> JsonObject:
         """Server-side apply; returns the object as it lives afterwards (its metadata only, if asked)."""
         ...
 
-    async def create(self, resource: Resource, body: JsonObject) -> JsonObject:
+    async def create(
+        self,
+        resource: Resource,
+        body: JsonObject,
+        *,
+        dry_run: bool = False,
+        validation: Validation = Validation.STRICT,
+    ) -> JsonObject:
         """Create; raises AlreadyExists, and OutcomeUnknown where no answer came."""
+        ...
+
+    async def replace(
+        self,
+        resource: Resource,
+        body: JsonObject,
+        *,
+        dry_run: bool = False,
+        validation: Validation = Validation.STRICT,
+    ) -> JsonObject:
+        """Put a whole object in the place of the one that lives; what the body leaves out goes.
+
+        Raises NotFound, and Conflict where the body's resourceVersion is not the live one's.
+        """
         ...
 
     async def patch(
@@ -212,6 +243,7 @@ class ClusterPort(Protocol):
         propagation: Propagation = Propagation.BACKGROUND,
         uid: str = "",
         resource_version: str = "",
+        dry_run: bool = False,
     ) -> JsonObject | None:
         """Ask for deletion; None when it is gone at once, else the object as it waits for its finalizers.
 

@@ -26,6 +26,7 @@ from fleet.kube.port import (
     PatchType,
     Propagation,
     Resource,
+    Validation,
     WatchEvent,
 )
 from fleet.testing.fakeobjects import (
@@ -211,8 +212,9 @@ class FakeCluster:
         force: bool = False,
         dry_run: bool = False,
         metadata_only: bool = False,
+        validation: Validation = Validation.STRICT,
     ) -> JsonObject:
-        """Server-side apply."""
+        """Server-side apply; there are no schemas to be strict about."""
         body = plain(body)
         namespace, name = identity_of(body)
         where = resource.describe(namespace, name)
@@ -230,7 +232,14 @@ class FakeCluster:
             self._raise("apply", where, after=True)
         return view(after, resource, metadata_only=metadata_only)
 
-    async def create(self, resource: Resource, body: JsonObject) -> JsonObject:
+    async def create(
+        self,
+        resource: Resource,
+        body: JsonObject,
+        *,
+        dry_run: bool = False,
+        validation: Validation = Validation.STRICT,
+    ) -> JsonObject:
         """Create an object."""
         body = plain(body)
         namespace, name = identity_of(body)
@@ -240,17 +249,44 @@ class FakeCluster:
         where = resource.describe(namespace, name)
         await self._arrive("create", where)
         self._served(resource)
-        self._admit(Write("create", where, FIELD_MANAGER))
+        self._admit(Write("create", where, FIELD_MANAGER), dry_run=dry_run)
         if (namespace, name) in self.store.objects.get(kind_key(resource), {}):
             raise AlreadyExists("already exists", where=Where(object=where))
         validate(resource, body, where)
         self.store.check_room(resource, namespace, where)
+        if dry_run:
+            return view(self.store.born(resource, body), resource)
         self.writes.append(Write("create", where, FIELD_MANAGER))
         made = self.store.store(
             resource, None, self.store.born(resource, body), manager=FIELD_MANAGER
         )
         self._raise("create", where, after=True)
         return view(made, resource)
+
+    async def replace(
+        self,
+        resource: Resource,
+        body: JsonObject,
+        *,
+        dry_run: bool = False,
+        validation: Validation = Validation.STRICT,
+    ) -> JsonObject:
+        """Put a whole object in the place of the one that lives."""
+        body = plain(body)
+        namespace, name = identity_of(body)
+        where = resource.describe(namespace, name)
+        await self._arrive("replace", where)
+        self._admit(Write("replace", where, FIELD_MANAGER), dry_run=dry_run)
+        live = self.store.live(resource, namespace, name)
+        version = body["metadata"].get("resourceVersion")
+        if version and version != live["metadata"]["resourceVersion"]:
+            raise Conflict("the object has been modified", where=Where(object=where))
+        after = self.store.put(resource, live, body)
+        validate(resource, after, where, live)
+        if dry_run:
+            return view(after, resource)
+        self.writes.append(Write("replace", where, FIELD_MANAGER))
+        return view(self.store.write(resource, live, after, manager=FIELD_MANAGER), resource)
 
     async def patch(
         self,
@@ -292,11 +328,12 @@ class FakeCluster:
         propagation: Propagation = Propagation.BACKGROUND,
         uid: str = "",
         resource_version: str = "",
+        dry_run: bool = False,
     ) -> JsonObject | None:
         """Ask for deletion."""
         where = resource.describe(namespace, name)
         await self._arrive("delete", where)
-        self._admit(Write("delete", where))
+        self._admit(Write("delete", where), dry_run=dry_run)
         live = self.store.live(resource, namespace, name)
         metadata = live["metadata"]
         if uid not in ("", metadata["uid"]) or resource_version not in (
@@ -306,6 +343,8 @@ class FakeCluster:
             raise Conflict(
                 "a precondition of the deletion does not hold", where=Where(object=where)
             )
+        if dry_run:
+            return view(live, resource)
         self.writes.append(Write("delete", where))
         return self.store.delete(resource, live, propagation)
 

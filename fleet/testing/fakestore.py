@@ -147,6 +147,22 @@ class Store:
             return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
         return obj
 
+    def put(self, resource: Resource, live: JsonObject, body: JsonObject) -> JsonObject:
+        """What an update with a whole object makes of the live one: all but what only the server writes."""
+        metadata = {**body["metadata"]}
+        for name in (
+            "uid",
+            "creationTimestamp",
+            "generation",
+            "deletionTimestamp",
+            "managedFields",
+        ):
+            metadata.pop(name, None)
+            if name in live["metadata"]:
+                metadata[name] = live["metadata"][name]
+        metadata["resourceVersion"] = live["metadata"]["resourceVersion"]
+        return self.by_subresource(resource, live, {**body, "metadata": metadata}, "")
+
     def by_subresource(
         self, resource: Resource, live: JsonObject, after: JsonObject, subresource: str
     ) -> JsonObject:

@@ -646,3 +646,37 @@ async def _events(
             if len(found) == count:
                 break
     return found
+
+
+async def test_replace_takes_away_what_the_body_leaves_out(place: Place) -> None:
+    cluster, maps = place.cluster, await place.resource("ConfigMap")
+    before = await cluster.apply(maps, place.config_map("a", one="1", two="2"))
+    after = await cluster.replace(maps, place.config_map("a", two="3"))
+    assert after["data"] == {"two": "3"}
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    with pytest.raises(NotFound):
+        await cluster.replace(maps, place.config_map("ghost"))
+
+
+async def test_replace_honours_the_resource_version(place: Place) -> None:
+    cluster, maps = place.cluster, await place.resource("ConfigMap")
+    before = await cluster.apply(maps, place.config_map("a", one="1"))
+    await cluster.apply(maps, place.config_map("a", one="2"))
+    body = place.config_map("a", one="3")
+    body["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+    with pytest.raises(Conflict):
+        await cluster.replace(maps, body)
+
+
+async def test_dry_runs_of_other_writes_write_nothing(place: Place) -> None:
+    cluster, maps = place.cluster, await place.resource("ConfigMap")
+    made = await cluster.create(maps, place.config_map("new", one="1"), dry_run=True)
+    assert made["data"] == {"one": "1"}
+    with pytest.raises(NotFound):
+        await cluster.get(maps, place.namespace, "new")
+    before = await cluster.apply(maps, place.config_map("a", one="1"))
+    shown = await cluster.replace(maps, place.config_map("a", one="2"), dry_run=True)
+    assert shown["data"] == {"one": "2"}
+    await cluster.delete(maps, place.namespace, "a", dry_run=True)
+    live = await cluster.get(maps, place.namespace, "a")
+    assert live["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
