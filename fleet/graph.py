@@ -6,7 +6,7 @@ without targets on the cluster is satisfied and said so; an unknown name or set,
 nothing, blocks unless the reference ends in ``?``. Nothing here knows what is ready: `fleet.moves` decides
 cross-cluster edges and the agent decides the others.
 
-The only importer of networkx, which costs 11 MB: it is imported when there is a first edge.
+The only importer of networkx, which costs 11 MB: it is imported when there is a first cycle.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from fleet.model.application import Application
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.target import Edge, Reference, ReferenceKind, Target
 
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Index:
-    """Targets by what references can ask for."""
+    """Targets by what references ask for."""
 
     targets: Mapping[TargetId, Target]
     appsets: Set[str]
+    asked: Set[str]
+    """Labels (``KEY=VALUE``) and sets that a reference names."""
     clusters_of: dict[AppName, list[ClusterName]] = field(default_factory=lambda: defaultdict(list))
     by_set: dict[tuple[ClusterName, str], list[TargetId]] = field(
         default_factory=lambda: defaultdict(list)
@@ -38,31 +41,109 @@ class _Index:
     )
 
     @classmethod
-    def build(cls, targets: Mapping[TargetId, Target], appsets: Set[str]) -> _Index:
-        index = cls(targets, appsets)
+    def build(
+        cls, targets: Mapping[TargetId, Target], appsets: Set[str], asked: Set[str]
+    ) -> _Index:
+        index = cls(targets, appsets, asked)
         for id_ in sorted(targets):
             application = targets[id_].application
             index.clusters_of[id_.app].append(id_.cluster)
-            if application.appset:
+            if application.appset in asked:
                 index.by_set[id_.cluster, application.appset].append(id_)
-            for key, value in application.labels.items():
-                index.by_label[id_.cluster, f"{key}={value}"].append(id_)
+            for label in _labels(application, asked):
+                index.by_label[id_.cluster, label].append(id_)
         return index
+
+
+def _labels(application: Application, asked: Set[str]) -> list[str]:
+    if not asked:
+        return []
+    texts = (f"{key}={value}" for key, value in application.labels.items())
+    return [text for text in texts if text in asked]
+
+
+_References: TypeAlias = Mapping[TargetId, tuple[Reference, ...]]
+
+
+class KeptEdges:
+    """What `resolve_edges` found, for the next time.
+
+    An edge depends on which targets there are, on their sets and on those of their labels that a reference asks for.
+    While these stay, no edge is resolved again, whatever else of a target is different.
+    """
+
+    def __init__(self) -> None:
+        self._targets: Mapping[TargetId, Target] = {}
+        self._references: _References = {}
+        self._appsets: Set[str] = frozenset()
+        self._asked: Set[str] = frozenset()
+        self._resolved: Mapping[TargetId, Target] = {}
+
+    def resolve(
+        self, targets: Mapping[TargetId, Target], references: _References, appsets: Set[str]
+    ) -> Mapping[TargetId, Target]:
+        """Return what `resolve_edges` does."""
+        changed = [id_ for id_, item in targets.items() if self._targets.get(id_) is not item]
+        if not self._is_alike(targets, references, appsets, changed):
+            self._asked = frozenset(
+                reference.name
+                for items in references.values()
+                for reference in items
+                if reference.kind in (ReferenceKind.SET, ReferenceKind.LABEL)
+            )
+            self._resolved = _resolved(targets, references, appsets, self._asked)
+        elif changed:
+            edges = {id_: self._resolved[id_].edges for id_ in changed}
+            self._resolved = dict(self._resolved) | {
+                id_: replace(targets[id_], edges=edges[id_]) if edges[id_] else targets[id_]
+                for id_ in changed
+            }
+        self._targets, self._references, self._appsets = targets, references, frozenset(appsets)
+        return self._resolved
+
+    def _is_alike(
+        self,
+        targets: Mapping[TargetId, Target],
+        references: _References,
+        appsets: Set[str],
+        changed: list[TargetId],
+    ) -> bool:
+        return (
+            targets.keys() == self._targets.keys()
+            and references == self._references
+            and appsets == self._appsets
+            and all(self._says(targets[id_]) == self._says(self._targets[id_]) for id_ in changed)
+        )
+
+    def _says(self, target: Target) -> object:
+        application = target.application
+        return application.appset, sorted(_labels(application, self._asked))
 
 
 def resolve_edges(
     targets: Mapping[TargetId, Target],
-    references: Mapping[TargetId, tuple[Reference, ...]],
+    references: _References,
     *,
     appsets: Set[str],
+    kept: KeptEdges | None = None,
+) -> Mapping[TargetId, Target]:
+    """Give every target its edges; members of a cycle get edges that are blocked with the cycle's name.
+
+    With the same ``kept`` every time, only what changed costs anything; the result is equal.
+    """
+    return (kept or KeptEdges()).resolve(targets, references, appsets)
+
+
+def _resolved(
+    targets: Mapping[TargetId, Target], references: _References, appsets: Set[str], asked: Set[str]
 ) -> dict[TargetId, Target]:
-    """Give every target its edges; members of a cycle get edges that are blocked with the cycle's name."""
-    index = _Index.build(targets, appsets)
+    dependent = {id_: items for id_, items in references.items() if items}
+    if not dependent:
+        return dict(targets)
+    index = _Index.build(targets, appsets, asked)
     resolved = {
-        id_: replace(
-            target, edges=tuple(_resolve(reference, id_, index) for reference in references[id_])
-        )
-        if references.get(id_)
+        id_: replace(target, edges=tuple(_resolve(item, id_, index) for item in dependent[id_]))
+        if id_ in dependent
         else target
         for id_, target in targets.items()
     }
@@ -87,7 +168,7 @@ class Cycle:
 
 def find_cycles(targets: Iterable[Target]) -> tuple[Cycle, ...]:
     """Find every knot of the graph, sorted by its smallest member."""
-    known = [target for target in targets if target.edges]
+    known = _unpeelable([target for target in targets if target.edges])
     if not known:
         return ()
     import networkx as nx
@@ -101,6 +182,27 @@ def find_cycles(targets: Iterable[Target]) -> tuple[Cycle, ...]:
         path = [edge[0] for edge in nx.find_cycle(graph.subgraph(component), source=start)]
         cycles.append(Cycle(tuple(path), frozenset(component)))
     return tuple(sorted(cycles, key=lambda cycle: min(cycle.members)))
+
+
+def _unpeelable(targets: list[Target]) -> list[Target]:
+    """Take away what needs nothing but what was taken away: every cycle is in the rest, which is mostly empty."""
+    waiting = {target.id: 0 for target in targets}
+    users: dict[TargetId, list[TargetId]] = defaultdict(list)
+    for target in targets:
+        for edge in target.edges:
+            for needed in edge.targets:
+                if needed in waiting:
+                    waiting[target.id] += 1
+                    users[needed].append(target.id)
+    free = [id_ for id_, count in waiting.items() if not count]
+    while free:
+        id_ = free.pop()
+        del waiting[id_]
+        for user in users[id_]:
+            waiting[user] -= 1
+            if not waiting[user]:
+                free.append(user)
+    return [target for target in targets if target.id in waiting]
 
 
 def dependents(targets: Iterable[Target]) -> dict[TargetId, frozenset[TargetId]]:

@@ -97,29 +97,85 @@ def find_project(projects: Mapping[str, AppProject], name: str) -> AppProject | 
     return projects.get(name) or (DEFAULT_PROJECT if name == DEFAULT_PROJECT.name else None)
 
 
-def resolve_targets(applications: Mapping[AppName, Application], world: World) -> Targets:
-    """Give every Application its target; what cannot be deployed as written is held, with a problem."""
-    index = ClusterIndex.of(world)
-    targets: dict[TargetId, Target] = {}
-    references: dict[TargetId, tuple[Reference, ...]] = {}
-    problems: list[Problem] = []
-    for name in sorted(applications):
-        application = applications[name]
-        try:
-            cluster = index.resolve(application.destination)
-        except BadInput as error:
-            problems.append(_problem(application, error, "spec.destination"))
-            continue
-        id_ = TargetId(cluster.name, name)
-        held = ""
-        try:
-            references[id_] = _references(application)
-            _admit(application, cluster, world)
-        except FleetError as error:
-            problems.append(_problem(application, error, "spec"))
-            held = redact(error.message)
-        targets[id_] = Target(id=id_, application=application, held=held)
-    return Targets(targets=targets, references=references, problems=tuple(problems))
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What became of one Application."""
+
+    target: Target | None = None
+    references: tuple[Reference, ...] | None = None
+    problem: Problem | None = None
+
+
+class KeptTargets:
+    """What `resolve_targets` found, for the next time: an Application that is the same object is not judged again.
+
+    The Applications of a mapping that was given in are taken to stay as they are.
+    """
+
+    def __init__(self) -> None:
+        self._surroundings: object = None
+        self._applications: Mapping[AppName, Application] = {}
+        self._judged: dict[AppName, _Judged] = {}
+        self._found = Targets()
+
+    def resolve(self, applications: Mapping[AppName, Application], world: World) -> Targets:
+        """Return what `resolve_targets` does; the same object when nothing is different."""
+        surroundings = (world.clusters, world.projects, world.implicit_in_cluster)
+        if surroundings != self._surroundings:
+            self._applications = {}
+        before = self._applications
+        changed = [name for name, item in applications.items() if before.get(name) is not item]
+        gone = self._judged.keys() - applications.keys()
+        if changed or gone:
+            index = ClusterIndex.of(world)
+            judged = {name: _judge(applications[name], index, world) for name in changed}
+            self._judged = {
+                name: item for name, item in self._judged.items() if name not in gone
+            } | judged
+            self._found = _collected(self._judged)
+        self._surroundings, self._applications = surroundings, applications
+        return self._found
+
+
+def resolve_targets(
+    applications: Mapping[AppName, Application], world: World, kept: KeptTargets | None = None
+) -> Targets:
+    """Give every Application its target; what cannot be deployed as written is held, with a problem.
+
+    With the same ``kept`` every time, only Applications that changed cost anything; the result is equal.
+    """
+    return (kept or KeptTargets()).resolve(applications, world)
+
+
+def _judge(application: Application, index: ClusterIndex, world: World) -> _Judged:
+    try:
+        cluster = index.resolve(application.destination)
+    except BadInput as error:
+        return _Judged(problem=_problem(application, error, "spec.destination"))
+    id_ = TargetId(cluster.name, application.name)
+    references: tuple[Reference, ...] | None = None
+    try:
+        references = _references(application)
+        _admit(application, cluster, world)
+    except FleetError as error:
+        return _Judged(
+            target=Target(id=id_, application=application, held=redact(error.message)),
+            references=references,
+            problem=_problem(application, error, "spec"),
+        )
+    return _Judged(target=Target(id=id_, application=application), references=references)
+
+
+def _collected(judged: Mapping[AppName, _Judged]) -> Targets:
+    ordered = [judged[name] for name in sorted(judged)]
+    placed = [(item.target, item.references) for item in ordered if item.target is not None]
+    return Targets(
+        targets={target.id: target for target, _ in placed},
+        references={
+            target.id: references for target, references in placed if references is not None
+        },
+        problems=tuple(item.problem for item in ordered if item.problem is not None),
+    )
 
 
 def _references(application: Application) -> tuple[Reference, ...]:

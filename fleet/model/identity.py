@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from fleet.codec.canonical import Digest as Digest  # noqa: PLC0414  # the name belongs to the model too
 from fleet.errors import BadInput
@@ -13,9 +13,12 @@ AppName = NewType("AppName", str)
 """The Application's ``metadata.name``: unique in the hub, whatever its Argo namespace."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TargetId:
-    """One Application on one Cluster, written ``cluster/app``."""
+class TargetId(NamedTuple):
+    """One Application on one Cluster, written ``cluster/app``.
+
+    A tuple, for there are tables and sorted lists of fifty thousand: it is hashed and compared ten times as fast as a
+    dataclass.
+    """
 
     cluster: ClusterName
     app: AppName

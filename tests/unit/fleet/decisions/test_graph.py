@@ -73,6 +73,26 @@ def test_a_reference_becomes_an_edge(
     assert note in edge.note
 
 
+@pytest.mark.parametrize(
+    ("reference", "other"),
+    [
+        pytest.param("label/tier=infra", target("c1/b", labels={"tier": "apps"}), id="label"),
+        pytest.param("set/s", target("c1/b", appset="t", labels={"tier": "infra"}), id="set"),
+        pytest.param("b", target("c2/b", appset="s"), id="name"),
+    ],
+)
+def test_edges_that_are_kept_follow_what_they_ask_for(reference: str, other: Target) -> None:
+    before = target("c1/b", appset="s", labels={"tier": "infra"})
+    dependent, kept = target("c1/a"), graph.KeptEdges()
+    references = {dependent.id: parse_references(reference)}
+    needed = []
+    for item in (before, other):
+        targets = {dependent.id: dependent, item.id: item}
+        found = graph.resolve_edges(targets, references, appsets=frozenset(("s", "t")), kept=kept)
+        needed.append([str(id_) for edge in found[dependent.id].edges for id_ in edge.targets])
+    assert needed == [["c1/b"], []]
+
+
 def test_a_cycle_blocks_its_members_only_and_is_named_in_full() -> None:
     found = resolve(
         [target("c1/a"), target("c2/b"), target("c1/c"), target("c1/user"), target("c1/free")],
