@@ -23,7 +23,7 @@ from fleet.model.identity import AppName
 from fleet.model.world import World
 from fleet.targets import ClusterIndex
 from hub import setstatus
-from hub.accepted import BY_HAND, FLEET, NO_ROWS, Accepted, Rows
+from hub.accepted import BY_HAND, FLEET, NO_ROWS, Accepted, Rows, owner_of
 from hub.state import Hold, SetStatus
 
 APP = "app/"
@@ -228,8 +228,9 @@ class Judge:
         kept = dict(applications)
         for name in removed:
             item = kept[AppName(name)] = previous[AppName(name)]
-            own = rows.get(item.appset, NO_ROWS)
-            rows[item.appset] = replace(own, applications={**own.applications, item.name: item})
+            owner = owner_of(item)
+            own = rows.get(owner, NO_ROWS)
+            rows[owner] = replace(own, applications={**own.applications, item.name: item})
         return kept
 
     def _has_cluster(self, application: Application) -> bool:

@@ -1,0 +1,314 @@
+"""Which children of Applications are in force: app of apps, as Argo CD would sync it, without an API server between.
+
+A parent offers what it renders. Its sync policy says whether that comes into force by itself, a person's request does
+it once; what left the rendering goes only with ``prune``. Nothing changes while a parent may not move, and an offer
+that is not known is no empty one. Of several parents that offer one document the one that has it keeps it; a document
+that moves from one to the other is never without an owner. Chains are at most `LEVELS` long and never closed.
+
+Pure: who renders, judges and remembers is `hub.children`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+
+from fleet.argo.children import Child, Offer
+from fleet.model.identity import AppName
+
+LEVELS = 5
+"""How many Applications may be above one that is a child."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """An Application that renders children, or that has some in force."""
+
+    name: AppName
+    offer: Offer | None = None
+    """What it renders; None: not known right now."""
+    in_force: Mapping[str, Child] = field(default_factory=dict)
+    adopts: bool = False
+    """Whether new and changed children come into force: automated, or asked for."""
+    prunes: bool = False
+    """Whether those that left may go."""
+    waits_for: str = ""
+    """Why nothing of it may change now."""
+    denied: Mapping[str, str] = field(default_factory=dict)
+    """Children that its project does not permit, with the reason."""
+    is_gone: bool = False
+    leaves_children: bool = False
+    """Whether its children stay when it goes: it has no resources finalizer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """What parents are looked at against."""
+
+    documents: Set[str] = frozenset()
+    """Keys of documents in the fleet repositories: they come before every child."""
+    makes: Mapping[str, frozenset[AppName]] = field(default_factory=dict)
+    """Applications that each ApplicationSet makes now."""
+    healthy: Set[str] | None = None
+    """Children in force that are Healthy; None: waves do not wait, no rule rates Applications."""
+    is_settled: bool = True
+    """Whether everything was rendered since the last change: until then a document may be on its way to another parent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is in force of one parent, and what is not as it renders it."""
+
+    in_force: Mapping[str, Child]
+    chain: tuple[AppName, ...] = ()
+    """The parents of its children, the outermost first."""
+    pending: tuple[str, ...] = ()
+    """Offered, and not in force in this version."""
+    extra: tuple[str, ...] = ()
+    """In force, and no longer offered."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Children that cannot come into force as they are, with the reason."""
+    handed_over: frozenset[str] = frozenset()
+    """What somebody else has now: no removals."""
+    awaited: frozenset[str] = frozenset()
+    """Children whose health a later wave waits for."""
+    waits_for: str = ""
+    loop: str = ""
+    is_deferred: bool = False
+    """Something would go, but not before everything is rendered."""
+
+
+def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:
+    """Decide for all parents together."""
+    known = {parent.name: parent for parent in parents}
+    owners = _owners(known, fleet)
+    chains = _Chains(owners, fleet)
+    loops = {name: loop for name in known if (loop := chains.loop(known[name]))}
+    members = {name: text for text, path in loops.values() for name in path}
+    owners = _owners(known, fleet, blocked=members.keys())
+    chains = _Chains(owners, fleet)
+    adoptions = {
+        name: _adopt(parent, owners, chains.of(name), fleet, members.get(name, ""))
+        for name, parent in known.items()
+    }
+    offered = {
+        key
+        for parent in known.values()
+        if parent.offer is not None and not parent.is_gone
+        for key in parent.offer.children
+    }
+    return {
+        name: _release(parent, adoptions, owners, offered, fleet)
+        for name, parent in sorted(known.items())
+    }
+
+
+def _owners(
+    parents: Mapping[AppName, Parent], fleet: Fleet, blocked: Set[AppName] = frozenset()
+) -> dict[str, AppName]:
+    """Say whose each child is: his who has it and still wants it, else the first who offers it, else his who has it."""
+    holders: dict[str, list[AppName]] = defaultdict(list)
+    claims: dict[str, list[AppName]] = defaultdict(list)
+    keeps: dict[str, list[AppName]] = defaultdict(list)
+    for name, parent in sorted(parents.items()):
+        for key in parent.in_force:
+            holders[key].append(name)
+        if parent.is_gone:
+            continue
+        is_known = parent.offer is not None and name not in blocked
+        for key in parent.offer.children if parent.offer is not None and is_known else ():
+            claims[key].append(name)
+        for key in parent.in_force:
+            if not is_known or (parent.offer is not None and key in parent.offer.children):
+                keeps[key].append(name)
+    return {
+        key: (keeps.get(key) or claims.get(key) or holders[key])[0]
+        for key in holders.keys() | claims.keys()
+        if key not in fleet.documents
+    }
+
+
+class _Chains:
+    """Who is above whom."""
+
+    def __init__(self, owners: Mapping[str, AppName], fleet: Fleet) -> None:
+        self._makes = fleet.makes
+        self._above: dict[AppName, AppName] = {}
+        for key, owner in owners.items():
+            kind, slash, name = key.rpartition("/")
+            if not slash:
+                self._above[AppName(name)] = owner
+            elif kind == "ApplicationSet":
+                for made in fleet.makes.get(name, ()):
+                    if made not in owners and made not in fleet.documents:
+                        self._above[made] = owner
+
+    def of(self, name: AppName) -> tuple[AppName, ...]:
+        """The chain that ends with an Application, the outermost first; of a closed one the part before it closes."""
+        chain = [name]
+        while (above := self._above.get(chain[0])) is not None and above not in chain:
+            chain.insert(0, above)
+        return tuple(chain)
+
+    def loop(self, parent: Parent) -> tuple[str, tuple[AppName, ...]] | None:
+        """The way round that a parent's offer closes: its text, and those on it."""
+        if parent.offer is None or parent.is_gone:
+            return None
+        chain = self.of(parent.name)
+        for key in sorted(parent.offer.children):
+            kind, _, name = key.rpartition("/")
+            made = self._makes.get(name, frozenset()) if kind == "ApplicationSet" else ()
+            for child in sorted(made) if kind else [AppName(name)]:
+                if child in chain:
+                    path = chain[chain.index(child) :]
+                    return "loop: " + " -> ".join((*path, child)), path
+        return None
+
+
+@dataclass(slots=True)
+class _Adoption:
+    """The first half of a choice: what came into force."""
+
+    chain: tuple[AppName, ...]
+    loop: str
+    in_force: dict[str, Child]
+    pending: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    awaited: frozenset[str] = frozenset()
+    waits_for: str = ""
+
+
+def _adopt(
+    parent: Parent,
+    owners: Mapping[str, AppName],
+    chain: tuple[AppName, ...],
+    fleet: Fleet,
+    loop: str,
+) -> _Adoption:
+    adoption = _Adoption(chain, loop, dict(parent.in_force), waits_for=parent.waits_for)
+    if parent.offer is None or parent.is_gone:
+        return adoption
+    usable: dict[int, list[Child]] = defaultdict(list)
+    for key, child in parent.offer.children.items():
+        refusal = _refusal(child, parent, owners, chain, fleet)
+        if refusal:
+            adoption.refused[key] = refusal
+        else:
+            usable[child.wave].append(child)
+    may_change = parent.adopts and not loop and not parent.waits_for
+    for wave in sorted(usable):
+        _adopt_wave(usable[wave], parent, adoption, may_change=may_change)
+        unwell = _unwell(usable[wave], parent, fleet)
+        if unwell and may_change:
+            may_change, adoption.awaited = False, unwell
+            adoption.waits_for = f"wave {wave} is not healthy: {', '.join(sorted(unwell))}"
+    if adoption.awaited and not adoption.pending:
+        adoption.awaited, adoption.waits_for = frozenset(), parent.waits_for
+    return adoption
+
+
+def _adopt_wave(
+    children: Iterable[Child], parent: Parent, adoption: _Adoption, *, may_change: bool
+) -> None:
+    for child in children:
+        if child.is_same(parent.in_force.get(child.key)):
+            continue
+        if may_change:
+            adoption.in_force[child.key] = child
+        else:
+            adoption.pending.append(child.key)
+
+
+def _unwell(children: Iterable[Child], parent: Parent, fleet: Fleet) -> frozenset[str]:
+    """Name what a later wave has to wait for; what has just come into force cannot be healthy yet."""
+    if fleet.healthy is None:
+        return frozenset()
+    return frozenset(
+        child.key
+        for child in children
+        if child.kind == "Application"
+        and not (child.key in fleet.healthy and child.is_same(parent.in_force.get(child.key)))
+    )
+
+
+def _refusal(
+    child: Child,
+    parent: Parent,
+    owners: Mapping[str, AppName],
+    chain: tuple[AppName, ...],
+    fleet: Fleet,
+) -> str:
+    """Say why a child cannot come into force, whatever the policy is."""
+    if child.error:
+        return child.error
+    if child.key in parent.denied:
+        return parent.denied[child.key]
+    if child.key in fleet.documents:
+        return "a document of the fleet repository has this name; that one counts"
+    owner = owners.get(child.key, parent.name)
+    if owner != parent.name:
+        return f"it already belongs to application {owner!r}; that one counts"
+    if len(chain) > LEVELS and child.key not in parent.in_force:
+        return f"more than {LEVELS} levels: {' -> '.join((*chain, child.name))}"
+    return ""
+
+
+def _release(
+    parent: Parent,
+    adoptions: Mapping[AppName, _Adoption],
+    owners: Mapping[str, AppName],
+    offered: Set[str],
+    fleet: Fleet,
+) -> Choice:
+    """The second half: what goes, now that it is known who took what."""
+    own = adoptions[parent.name]
+    taken = {
+        key
+        for key in parent.in_force
+        if key in fleet.documents
+        or (owners[key] != parent.name and key in adoptions[owners[key]].in_force)
+    }
+    left = [key for key in parent.in_force if key not in taken and not _is_wanted(parent, key)]
+    going = {key for key in left if _may_go(parent, own, key) and key not in offered}
+    if not fleet.is_settled and going:
+        return _choice(parent, own, left=left, taken=taken, going=set(), is_deferred=True)
+    return _choice(parent, own, left=left, taken=taken, going=going, is_deferred=False)
+
+
+def _is_wanted(parent: Parent, key: str) -> bool:
+    """Whether a child stays because its parent renders it, or may render it."""
+    if parent.is_gone:
+        return False
+    return parent.offer is None or key in parent.offer.children
+
+
+def _may_go(parent: Parent, own: _Adoption, key: str) -> bool:
+    child = parent.in_force[key]
+    if parent.is_gone:
+        return child.is_deleted and not parent.leaves_children
+    return parent.prunes and child.is_pruned and not (own.waits_for or own.loop)
+
+
+def _choice(
+    parent: Parent,
+    own: _Adoption,
+    *,
+    left: list[str],
+    taken: set[str],
+    going: set[str],
+    is_deferred: bool,
+) -> Choice:
+    away = taken | going
+    return Choice(
+        in_force={key: child for key, child in sorted(own.in_force.items()) if key not in away},
+        chain=own.chain,
+        pending=tuple(sorted(own.pending)),
+        extra=tuple(sorted(set(left) - going)),
+        refused=own.refused,
+        handed_over=frozenset(taken),
+        awaited=own.awaited,
+        waits_for=own.waits_for,
+        loop=own.loop,
+        is_deferred=is_deferred,
+    )
