@@ -31,7 +31,7 @@ from fleet.sync.manifest import (
     group_of,
     parse_tracking_id,
 )
-from fleet.sync.plan import Change
+from fleet.sync.steps import Change
 
 _APPLIED = Counter("fleet_agent_applies_total", "Server-side applies by result.", ["result"])
 _DELETED = Counter("fleet_agent_deletes_total", "Deletions by result.", ["result"])
@@ -98,18 +98,25 @@ class Applier:
         await together(reads)
         return found
 
-    async def whole_as(self, manifests: Iterable[Manifest]) -> dict[ObjectRef, JsonObject]:
-        """Read whole objects, each in the version that its manifest is written in."""
+    async def whole_as(
+        self, manifests: Iterable[Manifest], *, singly: bool = False
+    ) -> dict[ObjectRef, JsonObject]:
+        """Read whole objects, each in the version that its manifest is written in.
+
+        ``singly`` reads no lists, which are of objects with our label, and takes no note of what it finds.
+        """
         discovery = await self._cluster.discovery()
         usual: set[ObjectRef] = set()
         other: list[tuple[Resource, ObjectRef]] = []
         for manifest in manifests:
             ref, version = manifest.ref, manifest.api_version.rpartition("/")[2]
             asked = discovery.find(ref.group, version, ref.kind)
-            if asked is None or asked == discovery.preferred(ref.group, ref.kind):
-                usual.add(ref)
+            preferred = discovery.preferred(ref.group, ref.kind)
+            if singly or (asked is not None and asked != preferred):
+                resource = asked or preferred
+                other += [(resource, ref)] if resource is not None else []
             else:
-                other.append((asked, ref))
+                usual.add(ref)
         found = await self.whole(usual)
         await together(self._get_as(resource, ref, found) for resource, ref in other)
         return found

@@ -21,9 +21,10 @@ from fleet.kube.port import Discovery
 from fleet.model.assignment import Section
 from fleet.model.identity import ObjectRef
 from fleet.sync import fieldset
-from fleet.sync.compare import agree, matches, stored
+from fleet.sync.compare import counted, matches, stored
 from fleet.sync.desired import Desired
 from fleet.sync.drift import MANAGER, LiveObject, owned_fields
+from fleet.sync.fieldset import FieldTree
 from fleet.sync.inventory import Inventory
 from fleet.sync.manifest import Manifest, metadata_of
 
@@ -52,6 +53,27 @@ def manner_of(section: Section) -> Manner:
         always=last == f"{_SERVER_SIDE}=true",
         webhooks=_WEBHOOKS in section.compare_options,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """An object as it is and as it would be, both without what is ignored."""
+
+    before: JsonObject
+    after: JsonObject
+    by_server: bool
+    owned: FieldTree | None = None
+    """The fields that count; None: all."""
+
+    @property
+    def is_same(self) -> bool:
+        """Whether an apply would change nothing that counts."""
+        before, after = self.counted()
+        return before == after
+
+    def counted(self) -> tuple[JsonObject, JsonObject]:
+        """Return what counts of both."""
+        return counted(self.before, self.owned), counted(self.after, self.owned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +172,7 @@ class Comparisons:
         try:
             if not afresh and not manner.always and _is_recorded(inventory, manifest, live):
                 is_same = await self._has_everything(manifest, live)
-            is_same = is_same or await self._is_same(manifest, live, manner)
+            is_same = is_same or (await self.examine(manifest, live, manner)).is_same
         except BadInput as failure:
             error = failure
         seen = self._table.get(manifest.ref)
@@ -164,17 +186,17 @@ class Comparisons:
         )
         return matches(desired, found)
 
-    async def _is_same(self, manifest: Manifest, live: JsonObject, manner: Manner) -> bool:
+    async def examine(self, manifest: Manifest, live: JsonObject, manner: Manner) -> Examined:
+        """Compare one object with what an apply would make of it; raises BadInput for an ignore rule."""
         prediction = await self._predictor.predict(manifest, live, by_server=manner.dry_run)
         after, before = await self._ignoring.comparable(
             manifest.ignore, live, prediction.body, live
         )
         if not prediction.by_server or manner.webhooks:
-            return agree(after, before)
-        ours = (
-            fieldset.owned_by(side, (MANAGER,), applied=True) for side in (prediction.body, live)
-        )
-        return agree(after, before, fieldset.union(*ours))
+            return Examined(before, after, by_server=prediction.by_server)
+        sides = (prediction.body, live)
+        ours = (fieldset.owned_by(side, (MANAGER,), applied=True) for side in sides)
+        return Examined(before, after, by_server=True, owned=fieldset.union(*ours))
 
 
 def _holds(result: _Result, manifest: Manifest, version: int) -> bool:

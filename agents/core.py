@@ -16,6 +16,7 @@ from agents.engine import Engine
 from agents.ignoring import Ignoring
 from agents.inventory import Inventories, find_owned
 from agents.live import LiveTable
+from agents.liveread import LiveReader
 from agents.observe import Observer
 from agents.pacing import Pacer
 from agents.prediction import Predictor
@@ -61,6 +62,7 @@ class Core:
     jq: JqPaths
     board: Board
     engine: Engine
+    reader: LiveReader
 
     def spawn(self, supervisor: Supervisor) -> None:
         """Add the core's tasks."""
@@ -157,6 +159,15 @@ async def build_core(
         jq=jq,
         board=board,
         engine=engine,
+        reader=LiveReader(
+            cluster=around.cluster,
+            assignment=lambda: engine.assignment,
+            states=states,
+            inventories=inventories,
+            table=table,
+            applier=applier,
+            comparisons=targets.comparisons,
+        ),
     )
 
 

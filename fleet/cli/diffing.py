@@ -17,7 +17,7 @@ from fleet.cli.checkout import Side
 from fleet.cli.fieldlines import LineFinder
 from fleet.cli.foresight import InForce
 from fleet.cli.inputs import Inputs, Sources
-from fleet.cli.objectdiffs import by_reference, compare, difference
+from fleet.cli.objectdiffs import by_reference, compare
 from fleet.cli.repositories import local_repositories, parse_repositories
 from fleet.cli.validation import check_fleet
 from fleet.codec.jsontypes import JsonObject
@@ -34,6 +34,7 @@ from fleet.render.ports import MemoryArtifacts, MemoryClosures
 from fleet.render.renderer import Renderer
 from fleet.render.request import Capabilities, Rendering, ResolvedSource
 from fleet.render.settings import RenderSettings
+from fleet.sync.diff import unified
 from fleet.wire import api
 from fleet.wire.difference import (
     ApplicationChange,
@@ -182,7 +183,7 @@ class _Comparison:
     async def _target(self, id_: TargetId) -> ApplicationChange | None:
         old = _application(self._before, id_)
         new = _application(self._after, id_)
-        document = difference(_shown(old), _shown(new))
+        document = unified(_shown(old), _shown(new))
         old_sources = await self._sources(old, self._base)
         new_sources = await self._sources(new, self._head)
         objects: tuple[ObjectChange, ...] = ()

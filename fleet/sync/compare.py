@@ -40,12 +40,12 @@ def merged(desired: JsonObject, live: JsonObject, ours: FieldTree) -> JsonObject
     return result
 
 
-def agree(predicted: JsonObject, live: JsonObject, owned: FieldTree | None = None) -> bool:
-    """Whether a dry run's result is what lives; with ``owned``, in those fields."""
-    after, before = normal(predicted), normal(live)
-    if owned is not None:
-        after, before = fieldset.only(after, owned), fieldset.only(before, owned)
-    return after == before
+def counted(body: JsonObject, owned: FieldTree | None = None) -> JsonObject:
+    """Return what of an object is compared with a dry run's result; with ``owned``, those fields alone.
+
+    Two states are equal if that is equal.
+    """
+    return normal(body) if owned is None else fieldset.only(normal(body), owned)
 
 
 def normal(body: JsonObject) -> JsonObject:

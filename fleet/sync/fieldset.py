@@ -60,7 +60,7 @@ def without(body: JsonObject, owned: FieldTree) -> JsonObject:
 
 def only(body: JsonObject, owned: FieldTree) -> JsonObject:
     """Return the owned values alone, in their containers; list items keep their key fields."""
-    result: JsonObject = _only(body, owned, {})
+    result: JsonObject = _only(body, owned, {}) if owned else {}
     return result
 
 

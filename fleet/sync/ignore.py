@@ -82,7 +82,8 @@ def keep_live(
     the live one. A value that git does not mention is taken only if it is ours: leaving it out would delete it, and
     asking for what others own would take it from them.
     """
-    result: JsonObject = _restored(_Place(desired, stripped, live, rest), ours)
+    found = _restored(_Place(desired, stripped, live, rest), ours)
+    result: JsonObject = {} if found is _ABSENT else found
     return result
 
 
@@ -170,7 +171,8 @@ def _member(value: JsonValue, key: str) -> JsonValue:
 def _restored(at: _Place, ours: FieldTree | None) -> JsonValue:
     """Take the live value where it is ignored, the wanted one everywhere else."""
     if at.live is _ABSENT:
-        return at.wanted
+        clean = _tidied(at.asked, at.wanted)
+        return _ABSENT if clean == {} and at.asked != {} else clean
     if at.rest is _ABSENT:
         return at.live if at.asked is not _ABSENT or ours is not None else _ABSENT
     if isinstance(at.live, dict) and isinstance(at.rest, dict) and not _is_other(at.asked, dict):
@@ -191,7 +193,8 @@ def _restored_map(at: _Place, ours: FieldTree) -> JsonValue:
         value = _restored(at.below(key), fieldset.step_below(ours, key))
         if value is not _ABSENT:
             found[key] = value
-    return found if found or at.wanted is not _ABSENT else _ABSENT
+    is_emptied = not found and (at.wanted is _ABSENT or at.asked != {})
+    return _ABSENT if is_emptied else found
 
 
 def _restored_list(at: _Place, ours: FieldTree) -> JsonValue:
