@@ -1,8 +1,8 @@
 """Who may be written again, and when: no fight with another writer, no hammering of what fails.
 
 An object is applied at once for a new digest. Healing it again and again means that somebody else wants it
-otherwise: each repetition waits twice as long as the one before, until it has been left alone for a while. An object
-whose apply failed waits likewise before it is tried again, however many events come in.
+otherwise: each repetition waits longer than the one before (`fleet.sync.retry.heal_wait`), until it has been left
+alone for a while. An object whose apply failed waits likewise before it is tried again, however many events come in.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from fleet.errors import FleetError, NotReady, Transient
 from fleet.kube.errors import UnknownKind
 from fleet.model.identity import ObjectRef
 from fleet.runtime.clock import Clock
+from fleet.sync.retry import HEAL_COOLDOWN, heal_wait
 
 _FIRST = 1.0
 _LONGEST = 300.0
@@ -27,12 +28,20 @@ _QUICK_TRIES = 20
 
 
 @dataclass(slots=True)
-class _Pace:
+class _Failures:
     digest: str
     count: int
     last: float
     due: float
-    error: FleetError | None = None
+    error: FleetError
+
+
+@dataclass(slots=True)
+class _Heals:
+    digest: str
+    count: int
+    last: float
+    due: float
 
 
 class Pacer:
@@ -41,70 +50,66 @@ class Pacer:
     def __init__(self, clock: Clock, *, not_ready: float = 2.0) -> None:
         self._clock = clock
         self._not_ready = not_ready
-        self._paces: dict[ObjectRef, _Pace] = {}
+        self._failures: dict[ObjectRef, _Failures] = {}
+        self._heals: dict[ObjectRef, _Heals] = {}
 
     def wait(self, ref: ObjectRef, digest: str) -> float:
         """Seconds until the object may be written again; 0 = now."""
-        pace = self._paces.get(ref)
-        if pace is None or pace.digest != digest:
-            return 0.0
-        return max(0.0, pace.due - self._clock.monotonic())
+        now = self._clock.monotonic()
+        paces = (self._failures.get(ref), self._heals.get(ref))
+        return max(
+            0.0, *(pace.due - now for pace in paces if pace is not None and pace.digest == digest)
+        )
 
     def error(self, ref: ObjectRef) -> FleetError | None:
         """Why an object that has to wait could not be written; None where it is only healed too often."""
-        pace = self._paces.get(ref)
-        return pace.error if pace is not None else None
+        failures = self._failures.get(ref)
+        return failures.error if failures is not None else None
 
     def healed(self, ref: ObjectRef, digest: str) -> None:
-        """Note that an object was put back; the first time costs no waiting next time."""
-        self._note(ref, digest, shortest=0.0)
+        """Note that an object was put back."""
+        now = self._clock.monotonic()
+        known = self._heals.get(ref)
+        count = 1
+        if known is not None and known.digest == digest:
+            is_old = now - known.last > HEAL_COOLDOWN.total_seconds()
+            count = 1 if is_old else known.count + 1
+        self._heals[ref] = _Heals(digest, count, now, now + heal_wait(count).total_seconds())
+
+    def applied(self, ref: ObjectRef) -> None:
+        """Note that an object was written: what failed before is over."""
+        self._failures.pop(ref, None)
 
     def failed(self, ref: ObjectRef, digest: str, error: FleetError) -> None:
         """Note that an object could not be written."""
-        if isinstance(error, UnknownKind) and self._count(ref, digest) < _QUICK_TRIES:
-            self._note(ref, digest, exactly=_QUICK)
-        elif isinstance(error, NotReady):
-            self._note(ref, digest, exactly=self._not_ready * 0.9)
-        elif isinstance(error, Transient):
-            self._note(ref, digest, shortest=_SOON, longest=_LONGEST_OUTAGE)
-            asked = min(error.retry_after or 0.0, _LONGEST)
-            pace = self._paces[ref]
-            pace.due = max(pace.due, pace.last + asked)
-        else:
-            self._note(ref, digest, shortest=_FIRST)
-        self._paces[ref].error = error
+        now = self._clock.monotonic()
+        count = self._count(ref, digest, now) + 1
+        wait = self._wait_after(error, count)
+        self._failures[ref] = _Failures(digest, count, now, now + wait, error)
 
     def clear(self, refs: Iterable[ObjectRef]) -> None:
         """Forget: somebody asked for a sync, or the objects are gone."""
         for ref in refs:
-            self._paces.pop(ref, None)
+            self._failures.pop(ref, None)
+            self._heals.pop(ref, None)
 
-    def _count(self, ref: ObjectRef, digest: str) -> int:
-        pace = self._paces.get(ref)
-        return pace.count if pace is not None and pace.digest == digest else 0
+    def _count(self, ref: ObjectRef, digest: str, now: float) -> int:
+        known = self._failures.get(ref)
+        if known is None or known.digest != digest:
+            return 0
+        is_old = now - known.last > _QUIET + (known.due - known.last) * 2
+        return 0 if is_old else known.count
 
-    def _note(
-        self,
-        ref: ObjectRef,
-        digest: str,
-        *,
-        shortest: float = 0.0,
-        longest: float = _LONGEST,
-        exactly: float | None = None,
-    ) -> None:
-        """Count one more time; with ``shortest`` 0 the first one costs nothing, and then it starts as usual."""
-        now = self._clock.monotonic()
-        pace = self._paces.get(ref)
-        if (
-            pace is None
-            or pace.digest != digest
-            or now - pace.last > _QUIET + (pace.due - pace.last) * 2
-        ):
-            pace = self._paces[ref] = _Pace(digest, 0, now, now)
-        pace.count += 1
-        delay = exactly
-        if delay is None:
-            repeated = pace.count if shortest else pace.count - 1
-            first = shortest or _FIRST
-            delay = min(longest, first * 2.0 ** min(repeated - 1, 12)) if repeated > 0 else 0.0
-        pace.last, pace.due, pace.error = now, now + delay, None
+    def _wait_after(self, error: FleetError, count: int) -> float:
+        if isinstance(error, UnknownKind) and count <= _QUICK_TRIES:
+            return _QUICK
+        if isinstance(error, NotReady):
+            return self._not_ready * 0.9
+        if isinstance(error, Transient):
+            asked = min(error.retry_after or 0.0, _LONGEST)
+            return max(asked, _doubled(_SOON, count, _LONGEST_OUTAGE))
+        return _doubled(_FIRST, count, _LONGEST)
+
+
+def _doubled(first: float, count: int, longest: float) -> float:
+    return min(longest, first * 2.0 ** min(count - 1, 12))

@@ -94,7 +94,7 @@ async def test_first_healing_costs_no_waiting_the_next_ones_more_and_more() -> N
         waits.append(pacer.wait(REF, "one"))
         await clock.advance(waits[-1])
         pacer.healed(REF, "one")
-    assert waits == [0, 0, 1, 2, 4, 8]
+    assert waits == [0, 2, 6, 18, 54, 162]
 
 
 async def test_quiet_while_forgives() -> None:
@@ -102,10 +102,21 @@ async def test_quiet_while_forgives() -> None:
     pacer = Pacer(clock)
     for _ in range(4):
         pacer.healed(REF, "one")
-    assert pacer.wait(REF, "one") > 0
-    await clock.advance(600)
+    assert pacer.wait(REF, "one") == 54
+    await clock.advance(331)
     pacer.healed(REF, "one")
-    assert pacer.wait(REF, "one") == 0
+    assert pacer.wait(REF, "one") == 2
+
+
+async def test_an_object_that_failed_waits_for_that_and_not_for_its_healing() -> None:
+    pacer = Pacer(FakeClock())
+    pacer.healed(REF, "one")
+    assert pacer.error(REF) is None
+    pacer.failed(REF, "one", BadInput("invalid"))
+    pacer.failed(REF, "one", BadInput("invalid"))
+    assert (pacer.wait(REF, "one"), pacer.error(REF) is None) == (2, False)
+    pacer.applied(REF)
+    assert pacer.error(REF) is None
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,7 @@ def read(spec: str) -> Application:
             Retry(limit=0, wait=timedelta(seconds=10)),
         ),
         (
-            "syncPolicy: {retry: {limit: -1, refresh: true, backoff: "
-            + '{duration: "30", factor: 3, maxDuration: 1m30s}}}',
+            "syncPolicy: {retry: {limit: -1, refresh: true, backoff: {duration: '30', factor: 3, maxDuration: 1m30s}}}",
             Retry(
                 limit=-1,
                 wait=timedelta(seconds=30),

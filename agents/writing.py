@@ -1,0 +1,153 @@
+"""Writes one object to a cluster in the manner that it asks for: applied, put in place of the live one, or made anew.
+
+The usual way is one request. The rarer ones end with an apply too, so that the record of ownership is the same
+afterwards. Nothing is deleted that the server would not take back: whether it admits the new object is asked first.
+"""
+
+from __future__ import annotations
+
+from fleet.codec.jsontypes import JsonObject
+from fleet.errors import FleetError, NotReady
+from fleet.health.assess import has_rule
+from fleet.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
+from fleet.kube.port import ClusterPort, PatchType, Propagation, Resource, Validation
+from fleet.runtime.clock import Clock
+from fleet.sync.manner import Manner
+from fleet.sync.takeover import taken_over
+
+_SERVED_SOON = 0.25
+_TRIES = 3
+
+
+class Writer:
+    """Writes objects to one cluster."""
+
+    def __init__(self, cluster: ClusterPort, clock: Clock) -> None:
+        self._cluster = cluster
+        self._clock = clock
+
+    async def write(self, resource: Resource, body: JsonObject, manner: Manner) -> JsonObject:
+        """Bring an object to what it shall be; returns it, or its metadata, as it lives then."""
+        if manner.replace:
+            return await self._replace(resource, body, manner)
+        try:
+            live = await self._apply(resource, body, manner)
+        except Invalid as error:
+            if not manner.force or not await self._can_be_made_anew(resource, body, manner):
+                raise
+            return await self._make_anew(resource, body, manner, reason=error)
+        return await self._take_over(resource, body, manner, live)
+
+    async def _apply(self, resource: Resource, body: JsonObject, manner: Manner) -> JsonObject:
+        try:
+            return await self._send(resource, body, manner)
+        except Conflict:
+            if "resourceVersion" in body["metadata"]:
+                raise
+            # Forced, so this is a race with another writer inside the server: the same request is right again.
+            return await self._send(resource, body, manner)
+        except NotFound:
+            # A kind that discovery knows answers 404 for a moment after its CRD was established.
+            await self._clock.sleep(_SERVED_SOON)
+            return await self._send(resource, body, manner)
+
+    async def _send(self, resource: Resource, body: JsonObject, manner: Manner) -> JsonObject:
+        return await self._cluster.apply(
+            resource,
+            body,
+            force=True,
+            metadata_only=not has_rule(resource.group, resource.kind),
+            validation=_validation(manner),
+        )
+
+    async def _take_over(
+        self, resource: Resource, body: JsonObject, manner: Manner, live: JsonObject
+    ) -> JsonObject:
+        """Make ours what earlier tools own of the object, and apply again to drop what git does not have."""
+        if not manner.migrate:
+            return live
+        namespace, name = _identity(live)
+        for _ in range(_TRIES):
+            fields = taken_over(live)
+            if fields is None:
+                return live
+            version = live["metadata"].get("resourceVersion")
+            patch = [
+                {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+                {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+            ]
+            try:
+                await self._cluster.patch(
+                    resource, namespace, name, patch, type=PatchType.JSON, metadata_only=True
+                )
+            except Conflict:
+                live = await self._cluster.get(resource, namespace, name, metadata_only=True)
+                continue
+            live = await self._apply(resource, _without_version(body), manner)
+        return live
+
+    async def _replace(self, resource: Resource, body: JsonObject, manner: Manner) -> JsonObject:
+        live = await self._live(resource, body)
+        if live is None:
+            return await self._apply(resource, body, manner)
+        if manner.force:
+            if not await self._can_be_made_anew(resource, body, manner):
+                # It says why.
+                return await self._apply(resource, body, manner)
+            return await self._make_anew(resource, body, manner)
+        version = live["metadata"].get("resourceVersion")
+        whole = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
+        await self._cluster.replace(resource, whole, validation=_validation(manner))
+        after = await self._apply(resource, _without_version(body), manner)
+        return await self._take_over(resource, body, manner, after)
+
+    async def _can_be_made_anew(self, resource: Resource, body: JsonObject, manner: Manner) -> bool:
+        """Ask whether the server would take the object if the live one were not there."""
+        try:
+            await self._cluster.create(
+                resource, _without_version(body), dry_run=True, validation=_validation(manner)
+            )
+        except AlreadyExists:
+            return True
+        except Invalid:
+            return False
+        return True
+
+    async def _make_anew(
+        self,
+        resource: Resource,
+        body: JsonObject,
+        manner: Manner,
+        reason: FleetError | None = None,
+    ) -> JsonObject:
+        live = await self._live(resource, body)
+        if live is not None:
+            left = await self._cluster.delete(
+                resource,
+                *_identity(live),
+                propagation=Propagation.BACKGROUND,
+                uid=str(live["metadata"].get("uid") or ""),
+            )
+            if left is not None:
+                raise NotReady("is being deleted, to be made anew") from reason
+        return await self._apply(resource, _without_version(body), manner)
+
+    async def _live(self, resource: Resource, body: JsonObject) -> JsonObject | None:
+        try:
+            return await self._cluster.get(resource, *_identity(body), metadata_only=True)
+        except NotFound:
+            return None
+
+
+def _validation(manner: Manner) -> Validation:
+    return Validation.STRICT if manner.validate else Validation.IGNORE
+
+
+def _identity(body: JsonObject) -> tuple[str, str]:
+    metadata = body["metadata"]
+    return str(metadata.get("namespace") or ""), str(metadata["name"])
+
+
+def _without_version(body: JsonObject) -> JsonObject:
+    metadata = {key: value for key, value in body["metadata"].items() if key != "resourceVersion"}
+    return {**body, "metadata": metadata}
