@@ -76,6 +76,9 @@ class Resources:
         obj = self._api.get(call.kind, target.namespace, target.name)
         if target.subresource == "scale":
             return json_answer(scale.of(call.kind, obj))
+        if target.subresource == "log":
+            # nothing runs here: every Pod is one that no node has been found for
+            return web.Response(status=204)
         if target.subresource not in _OWN_SUBRESOURCES:
             raise errors.no_such_path()
         return json_answer(forms.one(obj, call.kind, call.form))

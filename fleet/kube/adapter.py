@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -16,12 +17,14 @@ import msgspec
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.errors import FleetError, Transient, Where
 from fleet.kube import discovery as reading
+from fleet.kube import logs
 from fleet.kube.connection import JSON, Connection, Request, decoded
 from fleet.kube.errors import OutcomeUnknown, from_status
 from fleet.kube.port import (
     FIELD_MANAGER,
     Discovery,
     EventType,
+    LogQuery,
     Page,
     PatchType,
     Propagation,
@@ -271,6 +274,23 @@ class KubernetesCluster:
         )
         deleting = (answer.get("metadata") or {}).get("deletionTimestamp")
         return answer if deleting and answer.get("kind") != "Status" else None
+
+    async def logs(self, namespace: str, pod: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        """Read or follow a container's log."""
+        request = Request(
+            method="GET",
+            path=f"/api/v1/namespaces/{namespace}/pods/{pod}/log",
+            query=logs.parameters(query),
+            where=f"/Pod:{namespace}/{pod}",
+            accept="*/*",
+        )
+        silence = None if query.follow else self._connection.settings.request_timeout
+        async with (
+            self._connection.parts(request, silence=silence) as parts,
+            aclosing(logs.lines(parts)) as lines,
+        ):
+            async for line in lines:
+                yield line
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -38,6 +38,7 @@ _BODY_LIMIT = 64 * 1024 * 1024
 _RELOAD_EVERY = 10.0
 _READ_BUFFER = 2 * 1024 * 1024
 """Larger than any object: a watch event is one line."""
+_TEXT_BUFFER = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,17 +131,34 @@ class Connection:
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a watch and yield its lines; a silence of ``stall_timeout`` ends it with Transient."""
+        async with self._opened(request, self.settings.stall_timeout, _READ_BUFFER) as response:
+            yield _lines(response, request.where)
+
+    @asynccontextmanager
+    async def parts(
+        self, request: Request, *, silence: float | None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a stream of text and yield it as it comes, never more at hand than a small buffer.
+
+        ``silence``: seconds after which it ends with Transient; None: it may be silent for ever.
+        """
+        async with self._opened(request, silence, _TEXT_BUFFER) as response:
+            yield _parts(response, request.where)
+
+    @asynccontextmanager
+    async def _opened(
+        self, request: Request, silence: float | None, buffer: int
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         timeout = aiohttp.ClientTimeout(
-            total=None,
-            sock_connect=self.settings.connect_timeout,
-            sock_read=self.settings.stall_timeout,
+            total=None, sock_connect=self.settings.connect_timeout, sock_read=silence
         )
         async with self._limiter.slot():
-            response = await self._open(request, "", timeout)
+            response = await self._open(request, "", timeout, buffer)
         try:
-            if response.status != 200:
+            # 204: the log of a Pod that no node has been found for
+            if response.status not in (200, 204):
                 raise _refusal(request, response, await self._body(response, request))
-            yield _lines(response, request.where)
+            yield response
         finally:
             response.close()
 
@@ -168,7 +186,11 @@ class Connection:
             raise _no_answer(request, error) from error
 
     async def _open(
-        self, request: Request, etag: str, limits: aiohttp.ClientTimeout
+        self,
+        request: Request,
+        etag: str,
+        limits: aiohttp.ClientTimeout,
+        buffer: int = _READ_BUFFER,
     ) -> aiohttp.ClientResponse:
         session = await self._session()
         headers = {"Accept": request.accept, "User-Agent": "gitops-fleet"}
@@ -189,6 +211,7 @@ class Connection:
                 proxy=self._proxy,
                 proxy_headers=self._rest.proxy_headers,
                 allow_redirects=False,
+                read_bufsize=buffer,
             )
         except aiohttp.ClientConnectorError as error:
             raise Transient(
@@ -319,6 +342,18 @@ async def _lines(response: aiohttp.ClientResponse, where: str) -> AsyncIterator[
         raise Transient("the watch stayed silent too long", where=Where(object=where)) from error
     except (aiohttp.ClientError, OSError) as error:
         raise Transient(f"the watch broke: {_reason(error)}", where=Where(object=where)) from error
+
+
+async def _parts(response: aiohttp.ClientResponse, where: str) -> AsyncIterator[bytes]:
+    try:
+        async for part in response.content.iter_any():
+            yield part
+    except TimeoutError as error:
+        raise Transient("the text stayed silent too long", where=Where(object=where)) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise Transient(
+            f"the text broke off: {_reason(error)}", where=Where(object=where)
+        ) from error
 
 
 def _refusal(request: Request, response: aiohttp.ClientResponse, body: bytes) -> FleetError:

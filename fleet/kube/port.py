@@ -138,6 +138,23 @@ class Validation(StrEnum):
     """It drops them."""
 
 
+LOG_LINE = 64 * 1024
+"""Bytes of a line of a log; the rest of a longer one comes as lines of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which lines of which container's log."""
+
+    container: str
+    follow: bool = False
+    previous: bool = False
+    tail: int | None = None
+    """So many lines from the end; None: all."""
+    since: str = ""
+    """RFC 3339; empty: from the beginning."""
+
+
 class ClusterPort(Protocol):
     """One cluster's API server."""
 
@@ -248,6 +265,14 @@ class ClusterPort(Protocol):
         """Ask for deletion; None when it is gone at once, else the object as it waits for its finalizers.
 
         Raises NotFound, and Conflict where ``uid`` or ``resource_version`` is another's.
+        """
+        ...
+
+    def logs(self, namespace: str, pod: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        """Lines of a container's log, each with the time it was taken at in front, without their ends.
+
+        Following goes on until the container ends. A Pod that no node has been found for has none. Raises NotFound
+        without such a Pod, BadInput where the container waits to start, or where there is no such container.
         """
         ...
 

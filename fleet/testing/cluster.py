@@ -12,6 +12,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
@@ -22,6 +23,7 @@ from fleet.kube.port import (
     FIELD_MANAGER,
     Discovery,
     EventType,
+    LogQuery,
     Page,
     PatchType,
     Propagation,
@@ -29,6 +31,7 @@ from fleet.kube.port import (
     Validation,
     WatchEvent,
 )
+from fleet.testing.fakelogs import FakeLogs
 from fleet.testing.fakeobjects import (
     as_event,
     bookmark,
@@ -70,6 +73,8 @@ class FakeCluster:
         self.reads: Counter[str] = Counter()
         """How often each read verb was used."""
         self.store = Store()
+        self.containers = FakeLogs()
+        """What containers wrote."""
         self.before_write: Callable[[Write], None] | None = None
         """Called before a write is carried out; may raise, to play admission or a lost connection."""
         self._page_size = page_size
@@ -347,6 +352,17 @@ class FakeCluster:
             return view(live, resource)
         self.writes.append(Write("delete", where))
         return self.store.delete(resource, live, propagation)
+
+    async def logs(self, namespace: str, pod: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+        """Read or follow what a test let a container write."""
+        where = f"/Pod:{namespace}/{pod}"
+        await self._arrive("logs", where)
+        live = self.store.live(self.store.resource("Pod"), namespace, pod)
+        if not (live.get("spec") or {}).get("nodeName"):
+            return
+        async with aclosing(self.containers.read(namespace, pod, query)) as lines:
+            async for line in lines:
+                yield line
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -16,6 +16,7 @@ v1 Secret secrets n
 v1 Service services n
 v1 ServiceAccount serviceaccounts n
 v1 Pod pods n
+v1 Event events n
 v1 PersistentVolumeClaim persistentvolumeclaims n
 v1 Namespace namespaces c
 v1 Node nodes c
@@ -36,7 +37,7 @@ apiextensions.k8s.io/v1 CustomResourceDefinition customresourcedefinitions c
 coordination.k8s.io/v1 Lease leases n
 """
 _WITHOUT_STATUS = {
-    "ConfigMap", "Secret", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Lease",
+    "ConfigMap", "Secret", "Event", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Lease",
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from fleet.kube.errors import (
 from fleet.kube.port import (
     ClusterPort,
     EventType,
+    LogQuery,
     PatchType,
     Propagation,
     Resource,
@@ -680,3 +681,24 @@ async def test_dry_runs_of_other_writes_write_nothing(place: Place) -> None:
     await cluster.delete(maps, place.namespace, "a", dry_run=True)
     live = await cluster.get(maps, place.namespace, "a")
     assert live["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
+async def test_a_pod_that_is_not_there_has_no_log(place: Place) -> None:
+    with pytest.raises(NotFound):
+        await anext(place.cluster.logs(place.namespace, "ghost", LogQuery(container="main")))
+
+
+async def test_the_log_of_a_pod_without_a_node_is_empty(place: Place) -> None:
+    pods = await place.resource("Pod")
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "waiting", "namespace": place.namespace},
+        "spec": {
+            "schedulerName": "nobody",
+            "containers": [{"name": "main", "image": "example/none:1"}],
+        },
+    }
+    await place.cluster.apply(pods, body)
+    lines = place.cluster.logs(place.namespace, "waiting", LogQuery(container="main"))
+    assert [line async for line in lines] == []
