@@ -7,6 +7,7 @@ under the empty name, so that the fleet-wide budget also knows what was there, a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,6 +29,9 @@ from fleet.store.port import Change, Delete, Kind, Put, Store
 
 T_co = TypeVar("T_co", covariant=True)
 
+_SEPARATOR = "\n"
+"""Between an owner and its Application in the key of a record."""
+
 BY_HAND = ""
 FLEET = "*fleet"
 PARENT = "app/"
@@ -43,7 +47,8 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 class _Record(msgspec.Struct, frozen=True):
-    rows: tuple[_Row, ...] = ()
+    """What is kept of an owner besides its Applications, of which each is a record of its own."""
+
     sizes: tuple[tuple[datetime, int], ...] = ()
     outlive: bool = False
     appsets: tuple[_Row, ...] = ()
@@ -76,13 +81,15 @@ class Accepted:
     """All owners' rows, written through to the store."""
 
     store: Store
+    version: int = 0
+    """Grows with every change."""
     _rows: dict[str, Rows] = field(default_factory=dict)
-    _saved: dict[str, bytes] = field(default_factory=dict)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def restore(self) -> None:
         """Read everything; a row that this version cannot read any more is dropped from its set."""
-        self._saved = await self.store.load(Kind.ROWS)
-        self._rows = {name: _decode(name, data) for name, data in self._saved.items()}
+        saved = await self.store.load(Kind.ROWS)
+        self._rows = await asyncio.to_thread(_decode, saved)
 
     def names(self) -> frozenset[str]:
         """Return the sets that have rows."""
@@ -100,23 +107,28 @@ class Accepted:
 
     async def drop(self, name: str, application: AppName) -> None:
         """Take one Application out of a set's rows: nothing keeps it any more."""
-        rows = self.get(name)
-        left = {key: item for key, item in rows.applications.items() if key != application}
-        await self.replace({**self._rows, name: replace(rows, applications=left)})
+        async with self._writing:
+            rows = self.get(name)
+            left = {key: item for key, item in rows.applications.items() if key != application}
+            await self._write({**self._rows, name: replace(rows, applications=left)})
 
-    async def replace(self, rows: Mapping[str, Rows]) -> None:
-        """Put new rows in force: durable first, then visible; only what changed is written."""
-        encoded = {name: _encode(item) for name, item in rows.items()}
-        changes: list[Change] = [
-            Put(Kind.ROWS, name, data)
-            for name, data in encoded.items()
-            if self._saved.get(name) != data
-        ]
-        changes += [Delete(Kind.ROWS, name) for name in self._saved if name not in encoded]
+    async def replace(self, rows: Mapping[str, Rows], *, version: int) -> bool:
+        """Put new rows in force: durable first, then visible; only what changed is written.
+
+        False, and nothing else, if what they were made from (``version``) has changed meanwhile.
+        """
+        async with self._writing:
+            if version != self.version:
+                return False
+            await self._write(rows)
+            return True
+
+    async def _write(self, rows: Mapping[str, Rows]) -> None:
+        changes = await asyncio.to_thread(lambda: list(_changes(self._rows, rows)))
         if changes:
             await self.store.commit(*changes)
-        self._saved = encoded
         self._rows = dict(rows)
+        self.version += 1
 
 
 def is_set(name: str) -> bool:
@@ -131,15 +143,35 @@ def owner_of(application: Application) -> str:
     return PARENT + application.parents[-1]
 
 
-def _encode(rows: Rows) -> bytes:
-    return msgspec.json.encode(
-        _Record(
-            rows=tuple(_row(application) for application in rows.applications.values()),
-            sizes=tuple((size.at, size.count) for size in rows.sizes),
-            outlive=rows.outlive,
-            appsets=tuple(_document(item) for item in rows.appsets.values()),
-            projects=tuple(_document(item) for item in rows.projects.values()),
-        )
+def _changes(old: Mapping[str, Rows], new: Mapping[str, Rows]) -> Iterator[Change]:
+    """What has to be written; an Application that is the same object is not compared."""
+    for name, rows in new.items():
+        head, before = _head(rows), old.get(name)
+        if before is None or _head(before) != head:
+            yield Put(Kind.ROWS, name, msgspec.json.encode(head))
+        known = before.applications if before else NO_ROWS.applications
+        for app, item in rows.applications.items():
+            old_item = known.get(app)
+            if old_item is not item and old_item != item:
+                yield Put(Kind.ROWS, _key(name, app), msgspec.json.encode(_row(item)))
+        for app in known.keys() - rows.applications.keys():
+            yield Delete(Kind.ROWS, _key(name, app))
+    for name in old.keys() - new.keys():
+        yield Delete(Kind.ROWS, name)
+        for app in old[name].applications:
+            yield Delete(Kind.ROWS, _key(name, app))
+
+
+def _key(owner: str, application: AppName) -> str:
+    return f"{owner}{_SEPARATOR}{application}"
+
+
+def _head(rows: Rows) -> _Record:
+    return _Record(
+        sizes=tuple((size.at, size.count) for size in rows.sizes),
+        outlive=rows.outlive,
+        appsets=tuple(_document(item) for item in rows.appsets.values()),
+        projects=tuple(_document(item) for item in rows.projects.values()),
     )
 
 
@@ -152,15 +184,26 @@ def _document(item: ApplicationSet | AppProject) -> _Row:
     return _Row(item.document, "", item.where.file, item.where.line)
 
 
-def _decode(name: str, data: bytes) -> Rows:
-    record = msgspec.json.decode(data, type=_Record)
-    appset = name if is_set(name) else ""
-    applications = (
-        replace(item, appset=appset, row=row.row, parents=row.parents)
-        for row, item in _read_all(record.rows, read_application)
-    )
+def _decode(saved: Mapping[str, bytes]) -> dict[str, Rows]:
+    heads = msgspec.json.Decoder(_Record)
+    found = {
+        name: _of_head(heads.decode(data)) for name, data in saved.items() if _SEPARATOR not in name
+    }
+    applications: dict[str, dict[AppName, Application]] = {name: {} for name in found}
+    decoder = msgspec.json.Decoder(_Row)
+    for key in sorted(saved):
+        name, separator, _ = key.partition(_SEPARATOR)
+        if separator and name in applications:
+            for row, item in _read_all([decoder.decode(saved[key])], read_application):
+                appset = name if is_set(name) else ""
+                applications[name][item.name] = replace(
+                    item, appset=appset, row=row.row, parents=row.parents
+                )
+    return {name: replace(rows, applications=applications[name]) for name, rows in found.items()}
+
+
+def _of_head(record: _Record) -> Rows:
     return Rows(
-        applications={item.name: item for item in applications},
         appsets={item.name: item for _, item in _read_all(record.appsets, read_application_set)},
         projects={item.name: item for _, item in _read_all(record.projects, read_project)},
         sizes=tuple(Size(at, count) for at, count in record.sizes),

@@ -8,6 +8,7 @@ waits for an approval of exactly what it would remove. Deciding is `hub.judgemen
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
@@ -16,7 +17,9 @@ from prometheus_client import Histogram
 
 from fleet import graph
 from fleet.argo.documents import Problem
+from fleet.argo.policy import Trim
 from fleet.errors import NotReady
+from fleet.generators.result import Failed, Generated
 from fleet.jq.paths import JqPaths
 from fleet.model.application import Application
 from fleet.model.cluster import Cluster
@@ -25,9 +28,10 @@ from fleet.model.world import BlobRequest, TreeRequest, World
 from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done
 from fleet.runtime.reconciler import Outcome as Reconciled
-from fleet.targets import Targets, resolve_targets
+from fleet.targets import KeptTargets, Targets, resolve_targets
 from hub.accepted import BY_HAND, FLEET, Accepted
 from hub.judgement import APP, Judge, Outcome, pointless_approvals
+from hub.placement import Placement
 from hub.setresults import SetResults
 from hub.state import Desired, Hold, State
 from hub.world import Worlds
@@ -35,6 +39,25 @@ from hub.world import Worlds
 log = structlog.get_logger(__name__)
 
 _SECONDS = Histogram("fleet_hub_evaluation_seconds", "Wall time of one evaluation of the fleet.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an evaluation decides by, besides what is in force."""
+
+    world: World
+    problems: tuple[Problem, ...]
+    results: Mapping[str, Generated | Failed]
+    trims: Mapping[str, Mapping[str, Trim]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What comes into force, and what is known of it beforehand."""
+
+    outcome: Outcome
+    desired: Desired
+    placement: Placement
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +78,8 @@ class Evaluator:
     evaluated: Callable[[Set[str]], None]
     """Told that `State.desired` is new, with the repositories that generators look at."""
     _results: SetResults = field(init=False)
+    _targets: KeptTargets = field(default_factory=KeptTargets)
+    _edges: graph.KeptEdges = field(default_factory=graph.KeptEdges)
 
     def __post_init__(self) -> None:
         self._results = SetResults(worlds=self.worlds, accepted=self.accepted, jq=self.jq)
@@ -69,22 +94,13 @@ class Evaluator:
             results, world = await self._results.of(world)
             self.worlds.forget_unused(self._results.used())
             trims = await self._results.trims(results, world)
-            judge = Judge(
-                accepted=self.accepted,
-                approvals=self.state.approvals,
-                world=world,
-                complete=self.worlds.complete,
-                now=self.clock.now(),
-            )
-            judge.sets(results, trims)
-            applications = judge.fleet(judge.combined())
-            await self._put_in_force(judge.outcome)
-            desired = self._desired(world, applications, judge.outcome, problems)
+            facts = Facts(world=world, problems=problems, results=results, trims=trims)
+            decided = await self._put_in_force(facts)
             self.state.holds = {
-                **_holds_of(self.state.holds, desired),
-                **judge.outcome.holds,
+                **_holds_of(self.state.holds, decided.desired),
+                **decided.outcome.holds,
             }
-            self.state.replace_desired(desired)
+            self.state.replace_desired(decided.desired, decided.placement)
         self.evaluated(
             {
                 request.repo_url
@@ -94,13 +110,34 @@ class Evaluator:
         )
         return Done()
 
-    async def _put_in_force(self, outcome: Outcome) -> None:
-        await self.accepted.replace(outcome.rows)
+    async def _put_in_force(self, facts: Facts) -> Decided:
+        """Decide beside the event loop, which has other things to do with a large fleet, and make it durable."""
+        while True:
+            version = self.accepted.version
+            decided = await asyncio.to_thread(self._decide, facts)
+            if await self.accepted.replace(decided.outcome.rows, version=version):
+                break
+        outcome = decided.outcome
         for subject in sorted(outcome.used_approvals):
             log.info("approved removal in force", subject=subject)
         pointless = pointless_approvals(self.state.approvals, outcome)
         for subject in sorted(outcome.used_approvals | pointless):
             await self.approval_used(subject)
+        return decided
+
+    def _decide(self, facts: Facts) -> Decided:
+        judge = Judge(
+            accepted=self.accepted,
+            approvals=dict(self.state.approvals),
+            world=facts.world,
+            complete=self.worlds.complete,
+            now=self.clock.now(),
+        )
+        judge.sets(facts.results, facts.trims)
+        applications = judge.fleet(judge.combined())
+        desired = self._desired(facts.world, applications, judge.outcome, facts.problems)
+        placement = self.state.placement.followed_by(desired.targets)
+        return Decided(outcome=judge.outcome, desired=desired, placement=placement)
 
     def _desired(
         self,
@@ -109,11 +146,12 @@ class Evaluator:
         outcome: Outcome,
         problems: tuple[Problem, ...],
     ) -> Desired:
-        found = resolve_targets(applications, world)
+        found = resolve_targets(applications, world, self._targets)
         targets = graph.resolve_edges(
             found.targets,
             found.references,
             appsets=set(world.appsets) | (outcome.rows.keys() - {BY_HAND, FLEET}),
+            kept=self._edges,
         )
         clusters = {cluster.name: cluster for cluster in world.clusters}
         return Desired(

@@ -7,6 +7,7 @@ several commits, each of which touches one more directory, the best and the wors
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import json
 import resource
@@ -140,6 +141,8 @@ def measure(
 
 def main() -> None:
     """Measure and print."""
+    from tests.bench import hubpath  # which needs this module
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clusters", type=int, default=1000)
     parser.add_argument("--directories", type=int, default=50)
@@ -149,6 +152,12 @@ def main() -> None:
     found: dict[str, object] = {
         kind: measure(kind, fleet, options.directories, options.rounds) for kind in PATHS
     }
+    for kind, needs in (("directories", False), ("files", True)):
+        found[f"hub_{kind}"] = asyncio.run(
+            hubpath.measure(
+                kind, options.clusters, options.directories, options.rounds, needs=needs
+            )
+        )
     found["size"] = f"{options.clusters} clusters x {options.directories} directories"
     found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     json.dump(found, sys.stdout)
