@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from fleet.cli.documents import read_documents
+from fleet.cli.documents import fleet_files, read_documents
+from fleet.cli.exits import Exit
 from fleet.cli.output import Column, Format, Output, print_table, print_value, text
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.codec.yamldoc import Document
 from fleet.errors import BadInput, Where
-from fleet.health.assess import assess
+from fleet.health.assess import kind_of
+from fleet.health.customrules import has_rules, rules_of
+from fleet.health.result import HealthResult, is_ignored
+from fleet.judge.custom import CustomHealth
+from fleet.model.healthrules import HealthRule, HealthRules
+from fleet.model.report import Health
+from fleet.runtime.clock import SystemClock
 
 
 class HealthRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,19 +46,78 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def health(
-    file: Annotated[Path, typer.Argument(metavar="FILE|-", help="YAML or JSON documents.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE|-...", help="YAML or JSON documents, and folders of them."),
+    ],
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="ConfigMap with your own rules: Argo CD's resource.customizations.health keys, "
+            "or gitopsfleet.health keys in CEL.",
+        ),
+    ] = None,
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", help="Exit with 3 where an object that counts is not Healthy."),
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Rate the health of objects, one result per document, in order."""
+    """Rate the health of objects as the agents do, one result per document, in order.
+
+    No health is shown for kinds that say nothing about it; they count as done.
+    """
+    documents = [document for file in files for document in _documents(file)]
+    objects = [(value, document) for document in documents for value in _items(document)]
+    custom = _read_rules(rules) if rules is not None else HealthRules()
+    results = asyncio.run(_judge(custom, [value for value, _ in objects]))
     rows: list[JsonValue] = [
-        msgspec.to_builtins(_rate(value, document))
-        for document in read_documents(file)
-        for value in _items(document)
+        msgspec.to_builtins(_row(value, found))
+        for (value, _), found in zip(objects, results, strict=True)
     ]
     if output is not Format.TABLE:
         print_value(rows, output)
-        return
-    print_table([[read(row) for _, read in COLUMNS] for row in rows], COLUMNS)
+    else:
+        print_table([[read(row) for _, read in COLUMNS] for row in rows], COLUMNS)
+    counting = [
+        found
+        for (value, _), found in zip(objects, results, strict=True)
+        if found is not None and not is_ignored(value)
+    ]
+    if exit_code and any(found.status is not Health.HEALTHY for found in counting):
+        raise typer.Exit(Exit.DIFFERENCES)
+
+
+async def _judge(rules: HealthRules, objects: list[JsonObject]) -> list[HealthResult | None]:
+    judge = CustomHealth(SystemClock())
+    try:
+        return await judge.judge(rules, objects)
+    finally:
+        await judge.close()
+
+
+def _documents(file: Path) -> Iterable[Document]:
+    if file.is_dir():
+        return (document for path in fleet_files(file) for document in read_documents(path))
+    return read_documents(file)
+
+
+def _read_rules(file: Path) -> HealthRules:
+    found: list[HealthRule] = []
+    for document in read_documents(file):
+        for value in _items(document):
+            if has_rules(value):
+                read = rules_of(value, file=document.source)
+                if read.problems:
+                    raise read.problems[0]
+                found += read.rules.rules
+    if not found:
+        raise BadInput(
+            f"{file} has no health rules",
+            hint="a ConfigMap with keys like resource.customizations.health.apps_Deployment",
+        )
+    return HealthRules(rules=tuple(found))
 
 
 def _items(document: Document) -> list[JsonObject]:
@@ -75,13 +143,12 @@ def _why_no_object(value: JsonValue) -> str:
     return ""
 
 
-def _rate(value: JsonObject, document: Document) -> HealthRow:
+def _row(value: JsonObject, found: HealthResult | None) -> HealthRow:
     metadata = value.get("metadata") or {}
-    api = str(value.get("apiVersion", ""))
-    found = assess(value)
+    group, kind = kind_of(value)
     return HealthRow(
-        group=api.partition("/")[0] if "/" in api else "",
-        kind=str(value["kind"]),
+        group=group,
+        kind=kind,
         namespace=str(metadata.get("namespace") or ""),
         name=str(metadata.get("name") or ""),
         status=found.status.value if found else None,

@@ -63,7 +63,8 @@ def custom_resource_definition(body: JsonObject) -> HealthResult:
     established = condition(body, "Established")
     if established.get("status") == "True":
         return HEALTHY
-    is_failed = bool(established) and text_at(established, "reason") != "Installing"
+    has_said = bool(list_at(body, "status", "conditions"))
+    is_failed = has_said and text_at(established, "reason") != "Installing"
     return HealthResult(Health.DEGRADED if is_failed else Health.PROGRESSING, "not established")
 
 

@@ -12,14 +12,14 @@ from fleet.health.kinds.row import READY, Entry
 _MANAGED = (
     "Degraded LastAsyncOperation=False; Degraded Synced=False; "
     "Healthy Ready; Healthy Healthy; Healthy Offered; Healthy Established; Healthy ValidPipeline; "
-    "Healthy RevisionHealthy; Healthy .status.users; Progressing"
+    "Healthy RevisionHealthy; Progressing"
 )
 # Providers of the first generation also tell a pause from a failure.
 _CLASSIC = (
     "Healthy Ready Synced; Suspended Synced=False|Unknown:ReconcilePaused; Progressing Synced; "
     "Degraded .status.conditions"
 )
-_CONFIGURATION = "Healthy !.status; " + _MANAGED
+_CONFIGURATION = "Healthy !.status; Healthy .status.users; " + _MANAGED
 _CLUSTER_API = (
     "Suspended .spec.paused; Progressing behind; Degraded .status.failureMessage; Degraded *=False@Error; "
     "Degraded .status.phase=Failed; Healthy Ready; Healthy Available; Healthy .status.phase=Provisioned|Running"

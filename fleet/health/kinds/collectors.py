@@ -18,7 +18,8 @@ def open_telemetry(body: JsonObject) -> HealthResult:
     )
     ready, _, total = replicas.partition("/")
     if not (ready.isdecimal() and total.isdecimal()):
-        return HEALTHY if mode == "sidecar" else HealthResult(Health.PROGRESSING, "not scaled yet")
+        is_sidecar = mode == "sidecar" and not replicas
+        return HEALTHY if is_sidecar else HealthResult(Health.PROGRESSING, "not scaled yet")
     message = f"{ready} of {total} replicas are ready"
     if int(ready) == 0:
         has_no_node = mode == "daemonset" and int(total) == 0

@@ -62,7 +62,8 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
         ),
     },
     "helm.toolkit.fluxcd.io": {
-        "HelmRelease": _FLUX + "Healthy Ready; Degraded .status.conditions",
+        "HelmRelease": _FLUX
+        + "Healthy Ready Released; Healthy Ready TestSuccess; Degraded .status.conditions",
     },
     "kustomize.toolkit.fluxcd.io": {
         "Kustomization": _FLUX + "Healthy Ready; Degraded .status.conditions",

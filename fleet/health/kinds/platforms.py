@@ -155,6 +155,7 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             "Suspended .status.state=suspended; Healthy Ready; "
             "Progressing .status.adminId !.status.adminId=0; Degraded Ready=!True"
         ),
+        "ProxyConfigPromote": "Healthy Ready; Progressing In-progress; Degraded Failed",
         "Tenant": (
             "Healthy Ready .status.tenantId !.status.tenantId=0 .status.adminId !.status.adminId=0; "
             "Degraded Ready=!True"
