@@ -1,0 +1,1 @@
+"""What moves a rollout: facts and orders in, events of `fleet.rollout` out. Pure."""
