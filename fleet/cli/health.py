@@ -48,7 +48,7 @@ COLUMNS: tuple[Column, ...] = (
 def health(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE|-...", help="YAML or JSON documents, and folders of them."),
+        typer.Argument(metavar="FILE|-", help="YAML or JSON documents, and folders of them."),
     ],
     rules: Annotated[
         Path | None,

@@ -96,3 +96,73 @@ def test_control_characters_never_reach_the_terminal(fleet: Fleet) -> None:
     assert "[31mred" in out
     assert "\x1b" not in out
     assert "\u202e" not in out
+
+
+RULES = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: argocd-cm}
+data:
+  resource.customizations.health.apps_Deployment: |
+    return {status = "Suspended", message = obj.metadata.name .. " as we like it"}
+  gitopsfleet.health.ConfigMap: "obj.metadata.name == 'settings' ? 'Healthy' : 'Degraded'"
+"""
+
+
+def test_several_files_and_a_folder(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "pods.yaml").write_text(PODS)
+    (tmp_path / "folder" / "notes.txt").write_text("no object")
+    (tmp_path / "map.yaml").write_text(CONFIG_MAP)
+    rows = fleet("health", tmp_path / "map.yaml", tmp_path / "folder", "-o", "json").json
+    assert [row["name"] for row in rows] == ["settings", "b", "a"]
+
+
+def test_own_rules(fleet: Fleet, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(f"{CONFIG_MAP}---\n{RULES}")
+    rows = fleet("health", "-", "--rules", rules, "-o", "json", stdin=ALL).fits("health")
+    assert [(row["status"], row["message"]) for row in rows[:3]] == [
+        ("Suspended", "web as we like it"),
+        ("Healthy", ""),
+        ("Degraded", "no memory"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(CONFIG_MAP, "has no health rules", id="none"),
+        pytest.param(
+            RULES.replace("_Deployment", "_Deploy_ment"),
+            "ConfigMap argocd-cm: data.resource.customizations.health.apps_Deploy_ment: does not end in",
+            id="key",
+        ),
+    ],
+)
+def test_rules_that_cannot_be_used(fleet: Fleet, tmp_path: Path, text: str, message: str) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(text)
+    done = fleet("health", "-", "--rules", rules, stdin=ALL)
+    assert (done.status, done.out) == (1, "")
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        pytest.param(CONFIG_MAP, 0, id="no-rule-counts-as-done"),
+        pytest.param(DEPLOYMENT, 3, id="progressing"),
+        pytest.param(
+            DEPLOYMENT.replace(
+                "generation: 2",
+                'generation: 2, annotations: {argocd.argoproj.io/ignore-healthcheck: "true"}',
+            ),
+            0,
+            id="ignored",
+        ),
+    ],
+)
+def test_exit_code(fleet: Fleet, text: str, status: int) -> None:
+    assert fleet("health", "-", "--exit-code", stdin=text).status == status
+    assert fleet("health", "-", stdin=text).status == 0

@@ -92,7 +92,7 @@ def test_other_keys_are_none_of_ours() -> None:
         pytest.param({"resource.customizations": "a/B: {health.lua: [x]}"}, "a/B holds no lua text", id="old-text"),
         pytest.param(
             {"resource.customizations.health.Pod": LUA, "gitopsfleet.health.Pod": "'x'"},
-            "resource.customizations.health.Pod is about the same kind",
+            "gitopsfleet.health.Pod is about the same kind",
             id="two-languages",
         ),
     ],
