@@ -104,7 +104,10 @@ class FakeCluster:
     def fail(
         self, verb: str, where: str, error: FleetError, *, times: int = 1, after: bool = False
     ) -> None:
-        """Let the next calls of a verb on an object (``*`` = any) raise; ``after`` = once carried out."""
+        """Let the next calls of a verb on an object (``*`` = any) raise; ``after`` = once carried out.
+
+        Applies with ``dry_run`` are of the verb ``dry-run``.
+        """
         self._faults.append(_Fault(verb, where, error, times, after))
 
     def compact(self) -> None:
@@ -223,7 +226,7 @@ class FakeCluster:
         body = plain(body)
         namespace, name = identity_of(body)
         where = resource.describe(namespace, name)
-        await self._arrive("apply", where)
+        await self._arrive("dry-run" if dry_run else "apply", where)
         self._served(resource)
         self._admit(Write("apply", where, manager), dry_run=dry_run)
         live = self.store.objects.get(kind_key(resource), {}).get((namespace, name))
@@ -371,7 +374,7 @@ class FakeCluster:
 
     async def _arrive(self, verb: str, where: str) -> None:
         await asyncio.sleep(0)
-        if verb in ("get", "list", "watch"):
+        if verb in ("get", "list", "watch", "dry-run"):
             self.reads[verb] += 1
         self._raise(verb, where)
 

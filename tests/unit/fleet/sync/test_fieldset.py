@@ -116,7 +116,7 @@ def test_objects_without_a_record_are_nobodys() -> None:
 def test_union_keeps_whole_values_whole() -> None:
     whole: JsonObject = {"f:spec": {"f:selector": {}}}
     part: JsonObject = {"f:spec": {"f:selector": {"f:matchLabels": {}}, "f:replicas": {}}}
-    both = {"f:spec": {"f:selector": {}, "f:replicas": {}}}
+    both: JsonObject = {"f:spec": {"f:selector": {}, "f:replicas": {}}}
     assert fieldset.union(whole, part) == fieldset.union(part, whole) == both
 
 

@@ -16,8 +16,10 @@ from fleet.sync.ignore import Ignored, ignored_of, keep_live, strip, tidied
 WEB = ObjectRef("apps", "Deployment", "shop", "web")
 
 
-def rule(**words: str) -> IgnoreRule:
-    return IgnoreRule(**{"group": "apps", "kind": "Deployment", **words}, json_pointers=("/a",))
+def rule(
+    group: str = "apps", kind: str = "Deployment", name: str = "", namespace: str = ""
+) -> IgnoreRule:
+    return IgnoreRule(group=group, kind=kind, name=name, namespace=namespace, json_pointers=("/a",))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_keep_live(
 ) -> None:
     wanted, live = yamldoc.load_one(desired), yamldoc.load_one(LIVE)
     ignored = Ignored(pointers=tuple(pointers))
-    found = keep_live(wanted, strip(wanted, ignored), live, strip(live, ignored), ours)
+    found: JsonValue = keep_live(wanted, strip(wanted, ignored), live, strip(live, ignored), ours)
     for key in path.split("/"):
         found = found.get(key)
     assert found == expected
@@ -167,7 +169,7 @@ _values = st.recursive(
 _bodies = st.dictionaries(_keys, _values, max_size=3)
 _pointers = st.lists(_keys, min_size=1, max_size=3).map(lambda keys: "/" + "/".join(keys))
 _rules = st.lists(_pointers, max_size=3).map(lambda found: Ignored(pointers=tuple(found)))
-_trees = st.recursive(
+_trees: st.SearchStrategy[JsonObject] = st.recursive(
     st.just({}),
     lambda inner: st.dictionaries(_keys.map(lambda key: f"f:{key}"), inner, max_size=3),
     max_leaves=5,
