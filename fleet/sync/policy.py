@@ -9,7 +9,9 @@
 | any       | any      | any   | sync         | applied    | healed | as if none        |
 | any       | any      | any   | sync --prune | applied    | healed | pruned            |
 
-A detached cluster is frozen: what is there is healed if the policy heals, nothing new, nothing deleted.
+A detached cluster is frozen: what is there is healed if the policy heals, nothing new, nothing deleted. While a sync
+window blocks (`fleet.sync.windows`) nothing is written at all. A partial sync gives its permission to the objects
+that it names; the others have what they had without it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleet.model.assignment import Operation, Section
+from fleet.model.identity import ObjectRef
+from fleet.sync.request import SyncRequest, request_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,16 @@ class Permission:
     """Delete what left a complete newer artifact."""
     allow_empty: bool
     """Also when nothing at all would stay."""
+    request: SyncRequest | None = None
+    """A partial sync: all this is about the objects that it covers."""
+    otherwise: Permission | None = None
+    """What may be done to the others then."""
+
+    def of(self, ref: ObjectRef) -> Permission:
+        """What may be done to one object."""
+        if self.request is None or self.request.covers(ref):
+            return self
+        return self.otherwise or NOTHING
 
 
 NOTHING = Permission(apply_new=False, heal=False, prune=False, allow_empty=False)
@@ -39,15 +53,24 @@ NOTHING = Permission(apply_new=False, heal=False, prune=False, allow_empty=False
 def permission(
     section: Section, operation: Operation | None = None, *, detached: bool = False
 ) -> Permission:
-    """Decide from the target's policy and the operation that is asked for, if any."""
-    sync = operation is not None and operation.kind == "sync"
-    asked_to_prune = sync and operation is not None and operation.arguments.get("prune") is True
+    """Decide from the target's policy and the operation that is asked for, if any; raises BadInput for its arguments."""
     if detached:
         heal = section.automated and section.self_heal
         return Permission(apply_new=False, heal=heal, prune=False, allow_empty=False)
+    usual = Permission(
+        apply_new=section.automated,
+        heal=section.automated and section.self_heal,
+        prune=section.automated and section.prune,
+        allow_empty=section.allow_empty,
+    )
+    if operation is None or operation.kind != "sync":
+        return usual
+    request = request_of(operation)
     return Permission(
-        apply_new=section.automated or sync,
-        heal=(section.automated and section.self_heal) or sync,
-        prune=(section.automated and section.prune) or asked_to_prune,
-        allow_empty=section.allow_empty or asked_to_prune,
+        apply_new=True,
+        heal=True,
+        prune=usual.prune or request.prune,
+        allow_empty=usual.allow_empty or request.prune,
+        request=request if request.is_partial else None,
+        otherwise=usual if request.is_partial else None,
     )

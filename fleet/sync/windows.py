@@ -80,7 +80,9 @@ def _stopping(
     denies = _open(windows, _DENY, now)
     if denies:
         passes = manual and all(window.manual_sync for window in denies)
-        overruns = started_at is not None and all(window.sync_overrun for window in denies)
+        overruns = started_at is not None and all(
+            window.sync_overrun and not is_open(window, started_at) for window in denies
+        )
         return () if passes or overruns else denies
     allows = tuple(window for window in windows if window.kind == _ALLOW)
     if not allows or _open(allows, _ALLOW, now):

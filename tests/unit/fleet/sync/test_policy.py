@@ -2,7 +2,9 @@
 
 import pytest
 
+from fleet.errors import BadInput
 from fleet.model.assignment import Operation, ProjectRules, Section
+from fleet.model.identity import ObjectRef
 from fleet.sync.policy import permission
 
 NONE = None
@@ -57,3 +59,25 @@ def test_allow_empty_is_the_section_s() -> None:
         target="app", project=ProjectRules(name="p"), automated=True, allow_empty=True
     )
     assert permission(section).allow_empty
+
+
+def test_a_partial_sync_gives_its_permission_to_what_it_names() -> None:
+    section = Section(target="app", project=ProjectRules(name="p"))
+    named = Operation(
+        id="1",
+        target="app",
+        kind="sync",
+        arguments={"prune": True, "resources": ["/ConfigMap:shop/a"]},
+    )
+    found = permission(section, named)
+    a, b = ObjectRef("", "ConfigMap", "shop", "a"), ObjectRef("", "ConfigMap", "shop", "b")
+    assert (found.of(a).apply_new, found.of(a).heal, found.of(a).prune) == (True, True, True)
+    assert found.of(b) == permission(section)
+    assert permission(section, SYNC).of(b).apply_new
+
+
+def test_arguments_that_cannot_be_understood_permit_nothing() -> None:
+    section = Section(target="app", project=ProjectRules(name="p"), automated=True)
+    wrong = Operation(id="1", target="app", kind="sync", arguments={"resources": ["what"]})
+    with pytest.raises(BadInput, match="names no object"):
+        permission(section, wrong)

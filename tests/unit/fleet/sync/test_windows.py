@@ -105,6 +105,11 @@ def test_the_table(windows: list[Window], automated: bool, manual: bool, running
     )
 
 
+def test_a_sync_that_began_within_a_deny_is_no_overrun() -> None:
+    within = at("2026-03-04T22:10:00")
+    assert isinstance(decide([window(overrun=True)], NOW, started_at=within), Blocked)
+
+
 @pytest.mark.parametrize(
     ("moment", "expected"),
     [
