@@ -14,6 +14,8 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.sync.manifest import TRACKING_ID, annotation, metadata_of
 
 MANAGER = "gitops-fleet"
+_COMPARE_OPTIONS = "argocd.argoproj.io/compare-options"
+_EXTRANEOUS = "IgnoreExtraneous"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class LiveObject:
     tracking: str = ""
     """Its tracking annotation as it is."""
     deleting: bool = False
+    extraneous: bool = False
+    """Its author wants it not to count where no artifact names it any more."""
     matches: bool | None = None
     """Result of a full comparison, where one was asked for (`fleet.sync.plan.to_compare`)."""
 
@@ -38,6 +42,7 @@ def live_object(metadata_or_object: JsonObject) -> LiveObject:
         fields=owned_fields(metadata),
         tracking=annotation(metadata_or_object, TRACKING_ID),
         deleting=bool(metadata.get("deletionTimestamp")),
+        extraneous=_EXTRANEOUS in _words(annotation(metadata_or_object, _COMPARE_OPTIONS)),
     )
 
 
@@ -56,3 +61,7 @@ def owned_fields(live_metadata: JsonObject, manager: str = MANAGER) -> str:
         return ""
     parts = sorted(canonical_bytes(fields) for fields in owned)
     return digest_bytes(b"\n".join(parts)).removeprefix("sha256:")[:16]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",")) if text else ()
