@@ -18,6 +18,7 @@ import msgspec
 from fleet.argo.application import read_application
 from fleet.argo.appset import read_application_set
 from fleet.argo.projects import read_project
+from fleet.codec.equality import same
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import FleetError, Where
 from fleet.guard import Size
@@ -151,8 +152,7 @@ def _changes(old: Mapping[str, Rows], new: Mapping[str, Rows]) -> Iterator[Chang
             yield Put(Kind.ROWS, name, msgspec.json.encode(head))
         known = before.applications if before else NO_ROWS.applications
         for app, item in rows.applications.items():
-            old_item = known.get(app)
-            if old_item is not item and old_item != item:
+            if not same(known.get(app), item):
                 yield Put(Kind.ROWS, _key(name, app), msgspec.json.encode(_row(item)))
         for app in known.keys() - rows.applications.keys():
             yield Delete(Kind.ROWS, _key(name, app))

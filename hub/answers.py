@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 from prometheus_client import Counter
 
+from fleet.codec.equality import same
 from fleet.errors import FleetError, Transient
 from fleet.model.answers import (
     AnswerRequest,
@@ -148,7 +149,7 @@ class Answers:
         self._known[request] = known
         late = request in self._late
         self._late.discard(request)
-        if late or (before is not None and before.answer != known.answer):
+        if late or (before is not None and not same(before.answer, known.answer)):
             self.changed()
 
     async def _answered(self, request: AnswerRequest, before: _Known | None) -> _Known:

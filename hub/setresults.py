@@ -15,6 +15,7 @@ from prometheus_client import Counter
 
 from fleet.argo.policy import Trim
 from fleet.codec.canonical import digest_value
+from fleet.codec.equality import Exactly
 from fleet.errors import FleetError
 from fleet.generators import inforce
 from fleet.generators.evaluate import evaluate_set
@@ -148,6 +149,6 @@ def _token(appset: ApplicationSet, inputs: Inputs, world: World) -> object:
         else (),
         tuple(trees),
         repr(unread),
-        {request: world.answers.get(request) for request in inputs.answers},
-        world.resources if inputs.resources else (),
+        {request: Exactly(world.answers.get(request)) for request in inputs.answers},
+        Exactly(world.resources) if inputs.resources else (),
     )

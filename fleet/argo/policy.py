@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fleet.argo.application import ApplicationBuilder
 from fleet.argo.normalize import normalize_application
 from fleet.argo.reading import NO_REMARKS
+from fleet.codec.equality import same
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
@@ -55,7 +56,7 @@ def open_trims(
     trims = {
         new.name: _trim(_wanted(new, old, appset), new, old, appset)
         for new, old in pairs
-        if new != old
+        if not same(new, old)
     }
     return {name: trim for name, trim in trims.items() if trim.expressions}
 
@@ -79,7 +80,7 @@ def merge_existing(
         old = live.pop(application.name, None)
         if old is None:
             after[application.name] = application
-        elif application == old:
+        elif same(application, old):
             after[application.name] = old
         elif appset.applications_sync.may_update:
             after[application.name] = _updated(application, old, appset, trims)
@@ -168,7 +169,7 @@ def _difference(old: JsonObject, new: JsonObject) -> JsonObject:
             inner = _difference(old[key], item)
             if inner:
                 patch[key] = inner
-        elif item != old[key]:
+        elif not same(item, old[key]):
             patch[key] = item
     return patch
 

@@ -137,3 +137,14 @@ def test_what_a_jq_expression_took_stays_as_it_is_live() -> None:
     assert after.sources == live.sources
     with pytest.raises(ValueError, match="not been evaluated"):
         merge_existing([made], [live], appset(ignored_fields=JQ))
+
+
+@pytest.mark.parametrize("pointers", [(), ("/spec/project",)], ids=["whole", "ignoring"])
+def test_one_and_true_are_not_the_same_to_a_chart(pointers: tuple[str, ...]) -> None:
+    def with_value(value: object) -> Application:
+        source = {"repoURL": "https://git.example.com/a.git", "chart": "c", "targetRevision": "1"}
+        return application("a", source={**source, "helm": {"valuesObject": {"enabled": value}}})
+
+    ignored = (IgnoredField(json_pointers=pointers),) if pointers else ()
+    (after,) = merge_existing([with_value(True)], [with_value(1)], appset(ignored_fields=ignored))
+    assert after.document["spec"]["source"]["helm"]["valuesObject"]["enabled"] is True
