@@ -41,6 +41,12 @@ def aggregate(results: Iterable[HealthResult | None]) -> Health:
     return Health.MISSING if found and all(found) else Health.HEALTHY
 
 
+def is_uncounted_child(group: str, kind: str, result: HealthResult | None) -> bool:
+    """Whether it is an application of the application that nothing is known of yet: it must not make its parent sick."""
+    is_child = (group, kind) == ("argoproj.io", "Application")
+    return is_child and result is not None and result.status in (Health.MISSING, Health.UNKNOWN)
+
+
 def is_ignored(body: JsonObject) -> bool:
     """Whether the author of an object asks that its health does not count."""
     metadata = body.get("metadata")

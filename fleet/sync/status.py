@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleet.errors import FleetError
-from fleet.health.result import MISSING, HealthResult, aggregate, is_ignored
+from fleet.health.result import MISSING, HealthResult, aggregate, is_ignored, is_uncounted_child
 from fleet.model.assignment import Section
 from fleet.model.identity import ObjectRef
 from fleet.model.report import (
@@ -101,7 +101,8 @@ def sync_of(
 def _health_of(manifest: Manifest, health: HealthIndex) -> HealthResult | None:
     if is_ignored(manifest.body):
         return None
-    return health.get(manifest.ref, MISSING)
+    found = health.get(manifest.ref, MISSING)
+    return None if is_uncounted_child(manifest.ref.group, manifest.ref.kind, found) else found
 
 
 def _ready(sync: Sync, health: Health) -> Ready:

@@ -1,5 +1,7 @@
 """Status of a target: never more than was done."""
 
+from dataclasses import replace
+
 import pytest
 
 from fleet.errors import NotReady
@@ -144,3 +146,29 @@ def test_ready_when_overrides_and_ignored_health_does_not_count() -> None:
     )
     assert found.ready == ready
     assert found.health is Health.HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("child", "expected"),
+    [
+        pytest.param(None, Health.HEALTHY, id="missing"),
+        pytest.param(HealthResult(Health.UNKNOWN), Health.HEALTHY, id="unknown"),
+        pytest.param(SICK, Health.DEGRADED, id="sick-by-a-rule-of-the-user-s"),
+    ],
+)
+def test_an_application_of_applications_is_not_sick_of_children_that_nobody_knows_yet(
+    child: HealthResult | None, expected: Health
+) -> None:
+    application = ObjectRef("argoproj.io", "Application", "argocd", "child")
+    manifest = Manifest(
+        ref=application,
+        api_version="argoproj.io/v1alpha1",
+        body={"metadata": {}},
+        wave=0,
+        key=key_of(application, 0),
+        tracked=True,
+    )
+    both = replace(desired("a"), manifests=(*desired("a").manifests, manifest))
+    health = {ref("a"): HEALTHY} | ({application: child} if child else {})
+    found = target_status(SECTION, both, {}, health, Progress(applied=A))
+    assert found.health is expected
