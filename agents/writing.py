@@ -6,7 +6,7 @@ afterwards. Nothing is deleted that the server would not take back: whether it a
 
 from __future__ import annotations
 
-from fleet.codec.jsontypes import JsonObject
+from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.errors import FleetError, NotReady
 from fleet.health.assess import has_rule
 from fleet.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
@@ -37,6 +37,33 @@ class Writer:
                 raise
             return await self._make_anew(resource, body, manner, reason=error)
         return await self._take_over(resource, body, manner, live)
+
+    async def rehearse(self, resource: Resource, body: JsonObject, manner: Manner) -> str:
+        """Ask whether the server would take it, and return what would be done: a word for ``would be ...``."""
+        live = await self._live(resource, body) if manner.replace else None
+        if live is not None and manner.force:
+            if await self._can_be_made_anew(resource, body, manner):
+                return "deleted and made anew"
+        elif live is not None:
+            version = live["metadata"].get("resourceVersion")
+            await self._cluster.replace(
+                resource, _with_version(body, version), dry_run=True, validation=_validation(manner)
+            )
+            return "replaced"
+        try:
+            await self._cluster.apply(
+                resource,
+                body,
+                force=True,
+                dry_run=True,
+                metadata_only=True,
+                validation=_validation(manner),
+            )
+        except Invalid:
+            if manner.force and await self._can_be_made_anew(resource, body, manner):
+                return "deleted and made anew"
+            raise
+        return "applied"
 
     async def _apply(self, resource: Resource, body: JsonObject, manner: Manner) -> JsonObject:
         try:
@@ -96,8 +123,9 @@ class Writer:
                 return await self._apply(resource, body, manner)
             return await self._make_anew(resource, body, manner)
         version = live["metadata"].get("resourceVersion")
-        whole = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
-        await self._cluster.replace(resource, whole, validation=_validation(manner))
+        await self._cluster.replace(
+            resource, _with_version(body, version), validation=_validation(manner)
+        )
         after = await self._apply(resource, _without_version(body), manner)
         return await self._take_over(resource, body, manner, after)
 
@@ -146,6 +174,10 @@ def _validation(manner: Manner) -> Validation:
 def _identity(body: JsonObject) -> tuple[str, str]:
     metadata = body["metadata"]
     return str(metadata.get("namespace") or ""), str(metadata["name"])
+
+
+def _with_version(body: JsonObject, version: JsonValue) -> JsonObject:
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
 
 
 def _without_version(body: JsonObject) -> JsonObject:
