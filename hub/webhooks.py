@@ -1,16 +1,19 @@
-"""Push and pull request events of GitHub, GitLab, Gitea (Forgejo, Gogs) and Bitbucket (Cloud, Server), read as hints.
+"""Push and pull request events of GitHub, GitLab, Gitea (Forgejo, Gogs), Bitbucket (Cloud, Server) and Azure DevOps.
 
-A hint says which repository may have news, never what the news are: the hub asks the repository itself, and a commit
-in a payload is not even read (security.md row 77). The signature is checked on the raw bytes before anything is
-parsed. Pure; every input gives a `PushHint`, Denied or BadInput (rows 74-76).
+They are read as hints: which repository may have news, never what the news are. The hub asks the repository itself,
+and a commit in a payload is not even read (security.md row 77). The signature is checked on the raw bytes before
+anything is parsed. Pure; every input gives a `PushHint`, Denied or BadInput (rows 74-76).
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import parse_qs
 
 from fleet.codec import canonical
@@ -47,21 +50,36 @@ def read_push(headers: Mapping[str, str], body: bytes, settings: WebhookSettings
     if provider is None:
         raise BadInput(
             "not a push event of a known forge",
-            hint="GitHub, GitLab, Gitea and Bitbucket webhooks with JSON are understood",
+            hint="GitHub, GitLab, Gitea, Bitbucket and Azure DevOps webhooks with JSON are understood",
         )
-    if names[provider.event].lower() not in provider.pushes | provider.pulls:
+    news = provider.pushes | provider.pulls
+    if not provider.is_named_inside and names[provider.event].lower() not in news:
         return PushHint(())
     payload = _payload(names, body)
+    if provider.is_named_inside and _named_inside(payload) not in news:
+        return PushHint(())
     urls = tuple(sorted({url for url in provider.urls(payload) if _is_plausible(url)}))
     if not urls:
         raise BadInput("the push event names no repository")
     return PushHint(urls, _ref(provider.ref(payload)))
 
 
+class _Proof(StrEnum):
+    """How an event shows that its sender knows the secret."""
+
+    HMAC = "hmac"
+    TOKEN = "token"  # noqa: S105 - the word, no secret
+    """The signature is the secret itself."""
+    BASIC = "basic"
+    """It is the password of basic authentication; the user name does not matter."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Provider:
     event: str
-    """Header that names the event."""
+    """Header that names the event, or is there for all of them."""
+    is_named_inside: bool = False
+    """The payload names the event, not the header."""
     pushes: frozenset[str]
     """Its values that mean a push, in lower case."""
     pulls: frozenset[str]
@@ -70,8 +88,7 @@ class _Provider:
     """Headers that may hold the signature."""
     urls: Callable[[JsonValue], Iterator[str]]
     ref: Callable[[JsonValue], JsonValue]
-    is_token: bool = False
-    """The signature is the secret itself."""
+    proof: _Proof = _Proof.HMAC
 
 
 def _check_signature(
@@ -90,7 +107,7 @@ def _check_signature(
     if provider is None or not given:
         raise Denied("the event is not signed", hint="set the webhook's secret at the forge")
     matches = [
-        hmac.compare_digest(_expected(provider, secret, body), _given(given))
+        hmac.compare_digest(_expected(provider, secret, body), _given(provider, given))
         for secret in settings.secrets
     ]
     if not any(matches):
@@ -98,12 +115,19 @@ def _check_signature(
 
 
 def _expected(provider: _Provider, secret: str, body: bytes) -> bytes:
-    if provider.is_token:
-        return secret.encode()
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
+    if provider.proof is _Proof.HMAC:
+        return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
+    return secret.encode()
 
 
-def _given(text: str) -> bytes:
+def _given(provider: _Provider, text: str) -> bytes:
+    if provider.proof is _Proof.BASIC:
+        scheme, _, encoded = text.strip().partition(" ")
+        try:
+            user_and_password = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            return b""
+        return user_and_password.partition(b":")[2] if scheme.lower() == "basic" else b""
     return text.strip().removeprefix("sha256=").encode("utf-8", "surrogateescape")
 
 
@@ -155,6 +179,38 @@ def _bitbucket_ref(payload: JsonValue) -> JsonValue:
     return server or _at(payload, "push", "changes", 0, "new", "name")
 
 
+def _named_inside(payload: JsonValue) -> str:
+    name = _at(payload, "eventType")
+    if not isinstance(name, str):
+        raise BadInput("the event says in no eventType what it is")
+    return name.lower()
+
+
+_AZURE = re.compile(
+    r"https://(?:[^/@]*@)?(?:dev\.azure\.com/(?P<org>[^/]+)|(?P<old>[^./]+)\.visualstudio\.com(?:/DefaultCollection)?)"
+    r"(?:/(?P<project>[^/]+))?/_git/(?P<name>[^/]+)"
+)
+
+
+def _azure_urls(payload: JsonValue) -> Iterator[JsonValue]:
+    """Name a repository by each of the three URLs that one of Azure's has; documents may use any."""
+    for field in ("remoteUrl", "webUrl", "sshUrl"):
+        url = _at(payload, "resource", "repository", field)
+        yield url
+        found = _AZURE.fullmatch(url) if isinstance(url, str) else None
+        if found is None:
+            continue
+        owner, name = found["org"] or found["old"], found["name"]
+        project = found["project"] or name
+        yield f"https://dev.azure.com/{owner}/{project}/_git/{name}"
+        yield f"https://{owner}.visualstudio.com/{project}/_git/{name}"
+        yield f"git@ssh.dev.azure.com:v3/{owner}/{project}/{name}"
+
+
+def _azure_ref(payload: JsonValue) -> JsonValue:
+    return _at(payload, "resource", "refUpdates", 0, "name")
+
+
 def _plain_ref(payload: JsonValue) -> JsonValue:
     return _at(payload, "ref")
 
@@ -202,7 +258,7 @@ _PROVIDERS = (
         signature=("x-gitlab-token",),
         urls=_gitlab_urls,
         ref=_plain_ref,
-        is_token=True,
+        proof=_Proof.TOKEN,
     ),
     _Provider(
         event="x-event-key",
@@ -213,5 +269,17 @@ _PROVIDERS = (
         signature=("x-hub-signature",),
         urls=_bitbucket_urls,
         ref=_bitbucket_ref,
+    ),
+    _Provider(
+        event="x-vss-activityid",
+        is_named_inside=True,
+        pushes=frozenset({"git.push"}),
+        pulls=frozenset(
+            {"git.pullrequest.created", "git.pullrequest.updated", "git.pullrequest.merged"}
+        ),
+        signature=("authorization",),
+        urls=_azure_urls,
+        ref=_azure_ref,
+        proof=_Proof.BASIC,
     ),
 )
