@@ -42,16 +42,14 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
     "route53.aws.crossplane.io": {"ResourceRecordSet": _CLASSIC},
     "s3.aws.crossplane.io": {"Bucket": _CLASSIC},
     "pkg.crossplane.io": {
-        "Configuration Function Provider": "Healthy Installed Healthy; Degraded .status.conditions",
-        "ConfigurationRevision FunctionRevision ProviderRevision": (
-            "Degraded *Healthy=False; Healthy Healthy; Healthy RevisionHealthy"
-        ),
-        "DeploymentRuntimeConfig ControllerConfig ImageConfig Lock": None,
+        "Provider": "Healthy Installed Healthy; Degraded .status.conditions",
     },
     "stacks.crossplane.io": {"ClusterStackInstall": karmada.conditioned},
     "*.services.k8s.aws": {
         "*": "Degraded ACK.Terminal; Progressing Ready=False; Healthy Ready; "
         "Progressing ACK.ResourceSynced=False; Healthy ACK.ResourceSynced; Progressing",
+    },
+    "services.k8s.aws": {
         "AdoptedResource": "Degraded ACK.Adopted=False; Healthy ACK.Adopted",
         "FieldExport": "Degraded ACK.Recoverable; Healthy",
     },
@@ -66,9 +64,6 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             "Progressing behind; Healthy .status.healthy; Degraded .status.healthy=false"
         ),
     },
-    "azure.microsoft.com": {
-        "*": "Degraded Ready=False@Error; Progressing Ready=False; Healthy Ready",
-    },
     "*.azure.com": {
         "*": "Degraded Ready=False@Error; Progressing Ready=False; Healthy Ready",
     },
@@ -76,9 +71,6 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
         "Terraform": (
             "Suspended .spec.suspend; Progressing Ready=Unknown; Degraded Ready=False; Healthy Ready"
         ),
-    },
-    "app.terraform.io": {
-        "Workspace": "Degraded .status.runStatus=errored; Healthy .status.workspaceID; Progressing",
     },
     "addons.cluster.x-k8s.io": {
         "ClusterResourceSet": "Degraded ResourcesApplied=False; Healthy ResourcesApplied",
@@ -145,7 +137,7 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             # One that is placed on no cluster.
             "Healthy !.status.compliant !.status.status .status.placement; " + _COMPLIANCE
         ),
-        "PolicyAutomation PolicySet": _COMPLIANCE,
+        "PolicySet": _COMPLIANCE,
     },
     "cluster.open-cluster-management.io": {
         "ManagedCluster": (

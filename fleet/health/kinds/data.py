@@ -15,7 +15,7 @@ _PERCONA = (
 _RABBIT = "Healthy Ready=True:SuccessfulCreateOrUpdate; Degraded Ready=False:FailedCreateOrUpdate; Unknown"
 _ALTINITY = "Healthy .status.status=Completed; Progressing .status.status=InProgress; Degraded .status.status"
 _HUMIO = (
-    "Healthy .status.state=Exists|Running; Missing .status.state=NotFound; "
+    "Healthy .status.state=Exists|Ready|Running; Missing .status.state=NotFound; "
     "Degraded .status.state=ConfigError; Unknown .status.state=Unknown; Progressing"
 )
 _ASTRA = (
@@ -26,7 +26,6 @@ _ELASTIC = (
 )
 _MARIADB = "Degraded *=False:Failed; Progressing *=False; Healthy .status.conditions"
 _MARIADB_PART = "Healthy Ready; Degraded Ready=False|Unknown"
-_CONFLUENT = "Healthy .status.phase=RUNNING; Degraded .status.phase=FAILED|ERROR; Progressing"
 
 ROWS: Mapping[str, Mapping[str, Entry]] = {
     "kafka.strimzi.io": {
@@ -43,9 +42,8 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
     },
     "kafka.banzaicloud.io": {"KafkaCluster": stateful.koperator_cluster},
     "platform.confluent.io": {
-        "*": _CONFLUENT,
-        "ClusterLink KafkaTopic Schema": (
-            "Healthy .status.state=CREATED|SUCCEEDED; Degraded .status.state=ERROR|FAILED"
+        "Connect ControlCenter KRaftController Kafka KafkaRestProxy KsqlDB SchemaRegistry Zookeeper": (
+            "Healthy .status.phase=RUNNING"
         ),
         "Connector": (
             "Healthy .status.state=CREATED .status.connectorState=RUNNING !.status.failedTasksCount; "
@@ -79,7 +77,8 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
     "cassandra.rook.io": {"Cluster": stateful.cassandra_rook},
     "cassandra.datastax.com": {
         "CassandraDatacenter": (
-            "Suspended Stopped; Progressing Updating; Degraded Valid=False; Healthy Ready; Progressing"
+            "Suspended Stopped; Degraded Valid=False; Progressing Updating; Progressing ScalingUp; "
+            "Progressing ScalingDown; Progressing ReplacingNodes; Progressing RollingRestart; Healthy Ready"
         ),
     },
     "k8ssandra.io": {
@@ -138,7 +137,6 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
     "mongodb.com": {
         "*": "Healthy .status.phase=Running; Degraded .status.phase=Failed|Unsupported; Progressing .status.phase",
     },
-    "atlas.mongodb.com": {"*": "Healthy Ready; Degraded Ready=False:*Error*|*Failed*; Progressing Ready=False"},
     "mysql.oracle.com": {
         "InnoDBCluster": (
             "Healthy .status.cluster.status=ONLINE; Degraded .status.cluster.status=OFFLINE|INVALID; "

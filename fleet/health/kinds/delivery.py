@@ -172,9 +172,6 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             "Suspended .spec.status=PipelineRunPending; Degraded Succeeded=False; Healthy Succeeded"
         ),
     },
-    "operator.tekton.dev": {
-        "*": "Degraded Ready=False:!*Progress*; Progressing Ready=False|Unknown; Healthy Ready",
-    },
     "operators.coreos.com": {
         "CatalogSource": (
             "Healthy .status.connectionState.lastObservedState=READY; "
@@ -200,9 +197,11 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
         ),
     },
     "olm.operatorframework.io": {
-        "ClusterCatalog": "Degraded Serving=False:!Unavailable; Healthy Serving",
+        "ClusterCatalog": (
+            "Suspended Serving=False:UserSpecifiedUnavailable; Degraded Progressing:Blocked; Healthy Serving"
+        ),
         "ClusterExtension": (
-            "Degraded Progressing=False:!Succeeded; Degraded Installed=False:Failed; Healthy Installed"
+            "Degraded Progressing:Blocked; Degraded Installed=False:Failed; Healthy Installed"
         ),
     },
     "tower.ansible.com": {
@@ -220,5 +219,4 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             "Progressing Ready=*~Reconciling|GettingDevDB; Degraded Ready=False|Unknown"
         ),
     },
-    "kustomize.config.k8s.io": {"*": None},
 }  # fmt: skip

@@ -97,7 +97,6 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             "Degraded Degraded; Progressing Progressing; Healthy Available; Suspended Ignored"
         ),
     },
-    "submariner.io": {"Broker Submariner": None},
     "cert-manager.io": {
         "Certificate": "Progressing Issuing; " + READY,
         "CertificateRequest": (
@@ -144,7 +143,7 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
     "kyverno.io": {
         "Policy": "Healthy Ready=True:Succeeded",
         "ClusterPolicy": "Degraded Ready=False:Failed; Healthy Ready; Healthy .status.ready",
-        "CleanupPolicy ClusterCleanupPolicy GlobalContextEntry": "Degraded Ready=False; Healthy Ready",
+        "GlobalContextEntry": "Degraded Ready=False; Healthy Ready",
         "PolicyException UpdateRequest": None,
     },
     "wgpolicyk8s.io": {"*": None},

@@ -10,15 +10,15 @@ from fleet.health.kinds.row import READY, Entry
 _OPENSHIFT = (
     "Degraded Degraded; Progressing Progressing; Degraded Available=False; Healthy Available"
 )
-_KNATIVE = "Progressing unseen; Degraded Ready=False; Progressing Ready=Unknown; Healthy Ready"
+_KNATIVE = "Progressing behind; Degraded Ready=False; Progressing Ready=Unknown; Healthy Ready"
 _KNATIVE_PARTS = "Progressing Ready=False; Progressing *=Unknown; "
 _PROMETHEUS = (
     "Progressing Available=!True:SomePodsNotReady; Degraded Available=!True; Healthy Available"
 )
 _GRAFANA = "Degraded *=False; Healthy *"
 _THREESCALE = (
-    "Suspended .status.developerUserState=suspended; Healthy Ready; Healthy Synced; "
-    "Degraded Invalid; Degraded Orphan; Degraded Failed; Suspended Waiting; Progressing"
+    "Suspended .status.developerUserState=suspended; Degraded Invalid; Degraded Orphan; Degraded Failed; "
+    "Healthy Ready; Healthy Synced; Suspended Waiting; Progressing"
 )
 _VICTORIA = (
     "Progressing behind; Healthy .status.updateStatus=operational; "
@@ -97,10 +97,7 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
     },
     "monitoring.coreos.com": {
         "Alertmanager Prometheus PrometheusAgent ThanosRuler": _PROMETHEUS,
-        "AlertmanagerConfig PodMonitor Probe PrometheusRule ScrapeConfig ServiceMonitor": (
-            # Newer operators say which workloads have taken the configuration in.
-            "Degraded .status.bindings[].conditions[].status=False; Healthy"
-        ),
+        "AlertmanagerConfig PodMonitor Probe PrometheusRule ScrapeConfig ServiceMonitor": None,
     },
     "operator.victoriametrics.com": {"*": _VICTORIA},
     "grafana.integreatly.org": {
@@ -155,7 +152,7 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             "Suspended .status.state=suspended; Healthy Ready; "
             "Progressing .status.adminId !.status.adminId=0; Degraded Ready=!True"
         ),
-        "ProxyConfigPromote": "Healthy Ready; Progressing In-progress; Degraded Failed",
+        "ProxyConfigPromote": "Degraded Failed; Healthy Ready; Progressing In-progress",
         "Tenant": (
             "Healthy Ready .status.tenantId !.status.tenantId=0 .status.adminId !.status.adminId=0; "
             "Degraded Ready=!True"
@@ -198,7 +195,7 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
     },
     "batch.volcano.sh": {
         "Job": (
-            "Healthy .status.state.phase=Completed|Running; "
+            "Healthy .status.state.phase=Completed; "
             "Degraded .status.state.phase=Failed|Aborted|Terminated"
         ),
     },
