@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from fleet.model.healthrules import HealthRules
+
 PROTOCOL = 1
 
 
@@ -134,20 +136,10 @@ class IgnoreRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Fields that these field managers own are not compared."""
 
 
-class HealthRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A user's own rule for the health of kinds; patterns in group and kind, the more specific one wins."""
-
-    group: str
-    kind: str
-    language: str
-    """``lua`` (Argo CD's ``resource.customizations.health``) or ``cel``."""
-    text: str
-
-
 class ClusterRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What holds for every target of a cluster: the fleet's own health rules, and what it never compares."""
 
-    health: tuple[HealthRule, ...] = ()
+    health: HealthRules = HealthRules()
     ignore: tuple[IgnoreRule, ...] = ()
 
 
