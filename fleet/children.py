@@ -46,14 +46,15 @@ class Parent:
 class Fleet:
     """What parents are looked at against."""
 
-    documents: Set[str] = frozenset()
-    """Keys of documents in the fleet repositories: they come before every child."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Keys that somebody else has, a document of a fleet repository or a set, with who that is: they come first."""
     makes: Mapping[str, frozenset[AppName]] = field(default_factory=dict)
     """Applications that each ApplicationSet makes now."""
     healthy: Set[str] | None = None
     """Children in force that are Healthy; None: waves do not wait, no rule rates Applications."""
-    is_settled: bool = True
-    """Whether everything was rendered since the last change: until then a document may be on its way to another parent."""
+    confirmed: Set[str] | None = None
+    """Children that were seen leaving before everything was rendered again. What leaves goes only then: it may be on
+    its way to another parent. None: no need to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +76,10 @@ class Choice:
     """Children whose health a later wave waits for."""
     waits_for: str = ""
     loop: str = ""
-    is_deferred: bool = False
-    """Something would go, but not before everything is rendered."""
+    leaving: frozenset[str] = frozenset()
+    """What goes, or would if it had been seen leaving before."""
+    deferred: frozenset[str] = frozenset()
+    """What would go, but not before everything is rendered again."""
 
 
 def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:
@@ -110,22 +113,24 @@ def _owners(
     """Say whose each child is: his who has it and still wants it, else the first who offers it, else his who has it."""
     holders: dict[str, list[AppName]] = defaultdict(list)
     claims: dict[str, list[AppName]] = defaultdict(list)
+    first = sorted(parents.values(), key=lambda parent: (not parent.adopts, parent.name))
     keeps: dict[str, list[AppName]] = defaultdict(list)
-    for name, parent in sorted(parents.items()):
+    for parent in first:
         for key in parent.in_force:
-            holders[key].append(name)
+            holders[key].append(parent.name)
         if parent.is_gone:
             continue
-        is_known = parent.offer is not None and name not in blocked
-        for key in parent.offer.children if parent.offer is not None and is_known else ():
-            claims[key].append(name)
+        offered = parent.offer.children if parent.offer and parent.name not in blocked else None
+        for key, child in (offered or {}).items():
+            if not child.error and key not in parent.denied:
+                claims[key].append(parent.name)
         for key in parent.in_force:
-            if not is_known or (parent.offer is not None and key in parent.offer.children):
-                keeps[key].append(name)
+            if offered is None or key in offered:
+                keeps[key].append(parent.name)
     return {
         key: (keeps.get(key) or claims.get(key) or holders[key])[0]
         for key in holders.keys() | claims.keys()
-        if key not in fleet.documents
+        if key not in fleet.others
     }
 
 
@@ -141,7 +146,7 @@ class _Chains:
                 self._above[AppName(name)] = owner
             elif kind == "ApplicationSet":
                 for made in fleet.makes.get(name, ()):
-                    if made not in owners and made not in fleet.documents:
+                    if made not in owners and made not in fleet.others:
                         self._above[made] = owner
 
     def of(self, name: AppName) -> tuple[AppName, ...]:
@@ -244,8 +249,8 @@ def _refusal(
         return child.error
     if child.key in parent.denied:
         return parent.denied[child.key]
-    if child.key in fleet.documents:
-        return "a document of the fleet repository has this name; that one counts"
+    if child.key in fleet.others:
+        return f"it already belongs to {fleet.others[child.key]}; that one counts"
     owner = owners.get(child.key, parent.name)
     if owner != parent.name:
         return f"it already belongs to application {owner!r}; that one counts"
@@ -266,14 +271,26 @@ def _release(
     taken = {
         key
         for key in parent.in_force
-        if key in fleet.documents
+        if key in fleet.others
         or (owners[key] != parent.name and key in adoptions[owners[key]].in_force)
     }
-    left = [key for key in parent.in_force if key not in taken and not _is_wanted(parent, key)]
+    left = {key for key in parent.in_force if key not in taken and not _is_wanted(parent, key)}
     going = {key for key in left if _may_go(parent, own, key) and key not in offered}
-    if not fleet.is_settled and going:
-        return _choice(parent, own, left=left, taken=taken, going=set(), is_deferred=True)
-    return _choice(parent, own, left=left, taken=taken, going=going, is_deferred=False)
+    deferred = set() if fleet.confirmed is None else going - fleet.confirmed
+    away = taken | (going - deferred)
+    return Choice(
+        in_force={key: child for key, child in sorted(own.in_force.items()) if key not in away},
+        chain=own.chain,
+        pending=tuple(sorted(own.pending)),
+        extra=tuple(sorted(left - away)),
+        refused=own.refused,
+        handed_over=frozenset(taken),
+        awaited=own.awaited,
+        waits_for=own.waits_for,
+        loop=own.loop,
+        leaving=frozenset(going),
+        deferred=frozenset(deferred),
+    )
 
 
 def _is_wanted(parent: Parent, key: str) -> bool:
@@ -288,27 +305,3 @@ def _may_go(parent: Parent, own: _Adoption, key: str) -> bool:
     if parent.is_gone:
         return child.is_deleted and not parent.leaves_children
     return parent.prunes and child.is_pruned and not (own.waits_for or own.loop)
-
-
-def _choice(
-    parent: Parent,
-    own: _Adoption,
-    *,
-    left: list[str],
-    taken: set[str],
-    going: set[str],
-    is_deferred: bool,
-) -> Choice:
-    away = taken | going
-    return Choice(
-        in_force={key: child for key, child in sorted(own.in_force.items()) if key not in away},
-        chain=own.chain,
-        pending=tuple(sorted(own.pending)),
-        extra=tuple(sorted(set(left) - going)),
-        refused=own.refused,
-        handed_over=frozenset(taken),
-        awaited=own.awaited,
-        waits_for=own.waits_for,
-        loop=own.loop,
-        is_deferred=is_deferred,
-    )

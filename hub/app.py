@@ -43,6 +43,8 @@ from hub.appreads import AppReads
 from hub.approvals import Approvals
 from hub.assignments import AssignmentRecords
 from hub.ca import Authority, CaSettings
+from hub.children import Children
+from hub.childsyncs import ChildSyncs
 from hub.closures import Closures
 from hub.dismissal import Dismissal
 from hub.dispatch import Dispatcher
@@ -54,6 +56,7 @@ from hub.history import History
 from hub.identities import Identity, Standing
 from hub.joints import Joints, Queues
 from hub.operations import Operations
+from hub.parents import Parents
 from hub.poller import Poller
 from hub.records import Records
 from hub.refresh import Refresher
@@ -118,6 +121,7 @@ class Hub:
         await self.rollup.restore()
         await self.dispatcher.assignments.restore()
         await self.accepted.restore()
+        await self.evaluator.children.parents.syncs.restore()
         await self.worlds.restore()
         await self.history.restore()
         await self.rollbacks.restore()
@@ -287,12 +291,21 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
     )
     authority.subscribe(joints.joined)
     accepted = Accepted(store)
+    syncs = ChildSyncs(store=store, evaluate=queues.evaluate)
+    parents = Parents(
+        accepted=accepted,
+        state=state,
+        syncs=syncs,
+        is_bound=lambda name: bool(uid_of(authority.identity(name))),
+        is_rendering=joints.is_rendering,
+    )
     evaluator = Evaluator(
         worlds=worlds,
         accepted=accepted,
         state=state,
         clock=clock,
         jq=JqPaths(clock),
+        children=Children(parents=parents),
         held_clusters=records.declared,
         joined_clusters=joints.agents,
         approval_used=records.used,
@@ -303,6 +316,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         artifacts=artifacts,
         state=state,
         rendered=joints.rendered,
+        offered=joints.offered,
         settled=joints.settled,
     )
     assignments = AssignmentRecords(store=store, artifacts=artifacts, state=state)

@@ -23,15 +23,18 @@ from fleet.generators.result import Failed, Generated
 from fleet.jq.paths import JqPaths
 from fleet.model.application import Application
 from fleet.model.cluster import Cluster
-from fleet.model.identity import AppName, ClusterName
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.model.target import Target
 from fleet.model.world import BlobRequest, TreeRequest, World
 from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done
 from fleet.runtime.reconciler import Outcome as Reconciled
 from fleet.targets import KeptTargets, Targets, resolve_targets
 from hub.accepted import BY_HAND, FLEET, Accepted
+from hub.children import Adoption, Children
 from hub.judgement import APP, Judge, Outcome, pointless_approvals
 from hub.placement import Placement
+from hub.rules import cluster_rules
 from hub.setresults import SetResults
 from hub.state import Desired, Hold, State
 from hub.world import Worlds
@@ -47,6 +50,9 @@ class Facts:
 
     world: World
     problems: tuple[Problem, ...]
+    judge: Judge
+    """It has judged what Applications bring already."""
+    adoption: Adoption
     results: Mapping[str, Generated | Failed]
     trims: Mapping[str, Mapping[str, Trim]]
 
@@ -69,6 +75,7 @@ class Evaluator:
     state: State
     clock: Clock
     jq: JqPaths
+    children: Children
     held_clusters: Callable[[], Iterable[Cluster]]
     """Clusters that only the hub knows (``fleet cluster add --label``)."""
     joined_clusters: Callable[[], Iterable[ClusterName]]
@@ -91,16 +98,15 @@ class Evaluator:
             if not any(repo.loaded for repo in self.worlds.repos):
                 errors = "; ".join(repo.error for repo in self.worlds.repos if repo.error)
                 raise NotReady(f"no fleet repository could be read yet: {errors}")
-            results, world = await self._results.of(world)
+            self.state.rules, of_rules = cluster_rules(world.resources, self.state.rules)
+            decided = await self._put_in_force(world, (*problems, *of_rules))
             self.worlds.forget_unused(self._results.used())
-            trims = await self._results.trims(results, world)
-            facts = Facts(world=world, problems=problems, results=results, trims=trims)
-            decided = await self._put_in_force(facts)
             self.state.holds = {
                 **_holds_of(self.state.holds, decided.desired),
                 **decided.outcome.holds,
             }
             self.state.replace_desired(decided.desired, decided.placement)
+            self.children.follow(decided.outcome.leaving)
         self.evaluated(
             {
                 request.repo_url
@@ -110,42 +116,55 @@ class Evaluator:
         )
         return Done()
 
-    async def _put_in_force(self, facts: Facts) -> Decided:
+    async def _put_in_force(self, world: World, problems: tuple[Problem, ...]) -> Decided:
         """Decide beside the event loop, which has other things to do with a large fleet, and make it durable."""
         while True:
             version = self.accepted.version
+            facts = await self._facts(world, problems)
             decided = await asyncio.to_thread(self._decide, facts)
             if await self.accepted.replace(decided.outcome.rows, version=version):
                 break
         outcome = decided.outcome
-        for subject in sorted(outcome.used_approvals):
-            log.info("approved removal in force", subject=subject)
-        pointless = pointless_approvals(self.state.approvals, outcome)
-        for subject in sorted(outcome.used_approvals | pointless):
-            await self.approval_used(subject)
+        if not outcome.is_provisional:
+            for subject in sorted(outcome.used_approvals):
+                log.info("approved removal in force", subject=subject)
+            pointless = pointless_approvals(self.state.approvals, outcome)
+            for subject in sorted(outcome.used_approvals | pointless):
+                await self.approval_used(subject)
+        await self.children.settle(facts.adoption, outcome)
         return decided
 
-    def _decide(self, facts: Facts) -> Decided:
+    async def _facts(self, world: World, problems: tuple[Problem, ...]) -> Facts:
+        """Gather everything: what Applications bring first, for there are sets and projects among it."""
         judge = Judge(
             accepted=self.accepted,
             approvals=dict(self.state.approvals),
-            world=facts.world,
+            world=world,
             complete=self.worlds.complete,
             now=self.clock.now(),
         )
+        adoption = self.children.adopt(judge)
+        results, judge.world = await self._results.of(adoption.extend(world))
+        trims = await self._results.trims(results, judge.world)
+        return Facts(
+            world=judge.world,
+            problems=problems,
+            judge=judge,
+            adoption=adoption,
+            results=results,
+            trims=trims,
+        )
+
+    def _decide(self, facts: Facts) -> Decided:
+        judge, adoption = facts.judge, facts.adoption
         judge.sets(facts.results, facts.trims)
-        applications = judge.fleet(judge.combined())
-        desired = self._desired(facts.world, applications, judge.outcome, facts.problems)
+        combined = judge.combined(lambda item: self.children.parents_of(item, adoption))
+        desired = self._desired(facts, judge.fleet(combined))
         placement = self.state.placement.followed_by(desired.targets)
         return Decided(outcome=judge.outcome, desired=desired, placement=placement)
 
-    def _desired(
-        self,
-        world: World,
-        applications: dict[AppName, Application],
-        outcome: Outcome,
-        problems: tuple[Problem, ...],
-    ) -> Desired:
+    def _desired(self, facts: Facts, applications: dict[AppName, Application]) -> Desired:
+        world, outcome, adoption = facts.world, facts.judge.outcome, facts.adoption
         found = resolve_targets(applications, world, self._targets)
         targets = graph.resolve_edges(
             found.targets,
@@ -154,6 +173,7 @@ class Evaluator:
             kept=self._edges,
         )
         clusters = {cluster.name: cluster for cluster in world.clusters}
+        unrendered = self.children.parents.unrendered(targets, clusters, outcome.rows)
         return Desired(
             clusters=clusters,
             detached=frozenset(self.joined_clusters()) - clusters.keys()
@@ -164,12 +184,23 @@ class Evaluator:
             applications=applications,
             targets=targets,
             sets=outcome.sets,
-            problems=(*problems, *outcome.problems, *found.problems),
+            problems=(*facts.problems, *outcome.problems, *found.problems),
             refused=_refused(applications, found),
             certain=self.worlds.complete
+            and not unrendered
             and not any(item.last_good and not item.applications for item in outcome.sets.values()),
+            children=adoption.choices,
+            unrendered=unrendered,
+            awaited=adoption.awaited | _targets_of(adoption.awaited_children, targets),
+            is_restless=outcome.is_provisional
+            or any(choice.deferred for choice in adoption.choices.values())
+            or not adoption.parents <= applications.keys(),
             evaluated=True,
         )
+
+
+def _targets_of(names: Set[AppName], targets: Mapping[TargetId, Target]) -> frozenset[TargetId]:
+    return frozenset(id_ for id_ in targets if id_.app in names) if names else frozenset()
 
 
 def _holds_of(holds: Mapping[str, Hold], desired: Desired) -> dict[str, Hold]:

@@ -3,6 +3,7 @@
     poller ──moved──> evaluate ──evaluated──> render (per target) ──rendered──> dispatch (per cluster) ──> agents
                                                   ^                                ^
     reports ──facts changed───────────────────────┘         status changed ────────┘
+                                                  offered ──> evaluate (app of apps)
 
 Only keys travel: whoever gets one reads the facts again.
 """
@@ -57,6 +58,10 @@ class Queues:
         """A forge or plugin says something else; what many say at once makes one evaluation."""
         self.fleet.add_after(FLEET_KEY, 0.5)
 
+    def brought(self) -> None:
+        """An Application brings other documents, or may bring them into force now; a burst makes one evaluation."""
+        self.fleet.add_after(FLEET_KEY, COALESCE)
+
     def moved(self, _repo_url: str) -> None:
         """A repository has news; several that move together make one evaluation."""
         self.fleet.add_after(FLEET_KEY, 0.005)
@@ -98,12 +103,23 @@ class Joints:
         for id_ in self.remembered():
             if id_ not in desired.targets:
                 self.queues.history.add(id_)
+        self._look_again()
 
     def rendered(self, id_: TargetId) -> None:
         """A target has another candidate."""
         self._dispatch_soon(id_.cluster)
         if id_ in self.state.pins:
             self.queues.history.add(id_)
+
+    def offered(self, id_: TargetId) -> None:
+        """A target brings other documents to the fleet."""
+        offer = self.state.offers.get(id_)
+        if (offer and offer.children) or id_.app in self.state.desired.children:
+            self.queues.brought()
+
+    def is_rendering(self, id_: TargetId) -> bool:
+        """Whether a target is about to be looked at."""
+        return id_ in self._rendering.get(id_.cluster, ())
 
     def settled(self, id_: TargetId) -> None:
         """A target was looked at; with the last one of its cluster there is nothing more to wait for."""
@@ -113,15 +129,20 @@ class Joints:
             if not rendering:
                 del self._rendering[id_.cluster]
                 self.queues.clusters.add(id_.cluster)
+                self._look_again()
+        if id_ in self.state.desired.awaited:
+            self.queues.brought()
 
     def assigned(self, moved: frozenset[TargetId]) -> None:
         """Targets were assigned other digests: what waits for them looks again."""
         self.handed_out(moved)
+        self._news(moved)
         for name in self.state.waiting_clusters(moved):
             self.queues.clusters.add(name)
 
     def status_changed(self, cluster: ClusterName, changed: frozenset[TargetId]) -> None:
         """Targets were reported otherwise: what waits for them looks again."""
+        self._news(changed)
         for id_ in changed:
             self.queues.history.add(id_)
         for name in self.state.waiting_clusters(changed):
@@ -142,6 +163,22 @@ class Joints:
         """A cluster has an agent now."""
         self.queues.evaluate()
         self.queues.clusters.add(cluster)
+
+    def _news(self, ids: Iterable[TargetId]) -> None:
+        """Children may come into force by what others have come to."""
+        awaited = self.state.desired.awaited
+        if awaited and not awaited.isdisjoint(ids):
+            self.queues.brought()
+
+    def _look_again(self) -> None:
+        """Evaluate once more when all is rendered that may bring documents, if the last evaluation waits for that."""
+        desired = self.state.desired
+        own = [name for name, cluster in desired.clusters.items() if cluster.management]
+        if any(self._rendering.get(name) for name in own):
+            return
+        known = desired.unrendered and desired.unrendered <= self.state.offers.keys()
+        if desired.is_restless or known:
+            self.queues.brought()
 
     def _render(self, id_: TargetId) -> None:
         self._rendering[id_.cluster].add(id_)

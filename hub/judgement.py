@@ -7,9 +7,10 @@ here: `hub.evaluate` brings the results and puts the outcome in force.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 
 from fleet import guard
 from fleet.argo.documents import Problem
@@ -23,8 +24,10 @@ from fleet.model.identity import AppName
 from fleet.model.world import World
 from fleet.targets import ClusterIndex
 from hub import setstatus
-from hub.accepted import BY_HAND, FLEET, NO_ROWS, Accepted, Rows, owner_of
+from hub.accepted import BY_HAND, FLEET, NO_ROWS, PARENT, Accepted, Rows, is_set, owner_of
 from hub.state import Hold, SetStatus
+
+T = TypeVar("T", bound=str)
 
 APP = "app/"
 """What the subject of a hold on one application begins with."""
@@ -43,6 +46,12 @@ class Outcome:
     harmless: set[str] = field(default_factory=set)
     """Names that go with their owner and leave everything on their clusters: no removals either."""
     used_approvals: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
+    """Subjects of which it is not known now whether anything of them is to be held."""
+    leaving: set[str] = field(default_factory=set)
+    """What goes, or waits until everything was rendered since it was seen leaving."""
+    is_provisional: bool = False
+    """Whether something is kept that leaves: no approval has served yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +72,9 @@ class Judge:
     complete: bool
     """Whether every fleet repository was read: until then nothing is missing."""
     now: datetime
+    confirmed: Set[str] | None = None
+    """Applications that were seen leaving before everything was rendered again: the manifests of another Application
+    may bring what a document or a set lets go. None: no manifests bring anything."""
     outcome: Outcome = field(default_factory=Outcome)
     _index: ClusterIndex = field(init=False)
 
@@ -87,17 +99,26 @@ class Judge:
                 continue
             self._set(name, result, trims.get(name, {}))
         for name in outcome.rows.keys() - self.world.appsets.keys():
-            self._hand_over(name)
+            if is_set(name):
+                self._hand_over(name)
 
-    def combined(self) -> dict[AppName, Application]:
-        """Put the rows of all owners together; what is written by hand comes first."""
+    def combined(
+        self, parents_of: Callable[[Application], Application]
+    ) -> dict[AppName, Application]:
+        """Put the rows of all owners together: what is written by hand, what Applications bring, what sets make.
+
+        ``parents_of`` writes into an Application who is above its set.
+        """
         outcome = self.outcome
         applications = {AppName(name): item for name, item in self.world.applications.items()}
         if not self.complete:
             applications = {**self.accepted.get(BY_HAND).applications, **applications}
         outcome.rows[BY_HAND] = Rows(applications=dict(applications))
-        for name in sorted(outcome.rows.keys() - {BY_HAND, FLEET}):
-            for item in outcome.rows[name].applications.values():
+        for name in sorted(
+            outcome.rows.keys() - {BY_HAND, FLEET}, key=lambda name: (is_set(name), name)
+        ):
+            for row in outcome.rows[name].applications.values():
+                item = parents_of(row)
                 first = applications.setdefault(item.name, item)
                 if first is not item:
                     outcome.problems.append(setstatus.claimed_twice(item, first))
@@ -106,11 +127,13 @@ class Judge:
     def fleet(self, applications: dict[AppName, Application]) -> dict[AppName, Application]:
         """Judge what the evaluation as a whole would remove; returns what is in force with it."""
         outcome = self.outcome
-        previous = {
-            name: item
-            for set_name in (*sorted(self.accepted.names()), BY_HAND)
-            for name, item in self.accepted.get(set_name).applications.items()
-        }
+        previous = self._previous()
+        leaving = previous.keys() - applications.keys()
+        outcome.leaving |= leaving
+        fresh = set() if self.confirmed is None else leaving - self.confirmed
+        if fresh:
+            outcome.is_provisional = True
+            return self._keep(fresh, previous, applications)
         countable = self.countable(previous) - outcome.harmless
         counted = countable - outcome.approved
         sizes = guard.without(
@@ -145,8 +168,8 @@ class Judge:
         verdict: guard.Verdict,
         earlier: tuple[guard.Size, ...],
         *,
-        new: Mapping[AppName, Application],
-        previous: Mapping[AppName, Application],
+        new: Mapping[T, setstatus.Documented],
+        previous: Mapping[T, setstatus.Documented],
     ) -> Weighed:
         """Let a verdict pass, or hold it unless exactly this was approved; keeps count of sizes."""
         sizes = guard.remember(earlier, len(new), self.now)
@@ -156,11 +179,20 @@ class Judge:
                 self.outcome.holds[subject] = hold
                 return Weighed(hold=hold)
             self.outcome.used_approvals.add(subject)
-            self.outcome.approved |= set(verdict.removed)
+            self.outcome.approved |= {name for name in verdict.removed if "/" not in name}
             sizes = (guard.Size(self.now, len(new)),)
         if sizes and earlier and sizes[-1].count == earlier[-1].count:
             sizes = earlier  # an unchanged size is not worth a write at every evaluation
         return Weighed(sizes=sizes)
+
+    def _previous(self) -> dict[AppName, Application]:
+        owners = sorted(self.accepted.names())
+        owners += [f"{PARENT}{name}" for name in sorted(self.accepted.parents())]
+        return {
+            name: item
+            for owner in (*owners, BY_HAND)
+            for name, item in self.accepted.get(owner).applications.items()
+        }
 
     def _set(self, name: str, result: Generated | None, trims: Mapping[str, Trim]) -> None:
         outcome, previous = self.outcome, self.accepted.get(name)
@@ -244,11 +276,8 @@ class Judge:
 def pointless_approvals(approvals: Iterable[str], outcome: Outcome) -> set[str]:
     """Name approvals of what is held no more: one that had served when the hub was stopped must not serve again."""
     failed = {f"appset/{name}" for name, item in outcome.sets.items() if item.last_good}
-    return {
-        subject
-        for subject in approvals
-        if not subject.startswith(APP) and subject not in outcome.holds.keys() | failed
-    }
+    kept = outcome.holds.keys() | failed | outcome.unsure
+    return {subject for subject in approvals if not subject.startswith(APP) and subject not in kept}
 
 
 def _in_force(

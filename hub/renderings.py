@@ -4,17 +4,21 @@ One key per target, so that a chart that hangs or fails delays nobody else. A ta
 they were, with the same Application and capabilities, costs a comparison; beyond that `fleet.render` decides
 whether anything has to run at all. The result is a fact for `hub.dispatch`, a failure included: the target then
 stays at what it has, with the message.
+
+What is rendered for the management cluster may hold documents of the fleet itself (app of apps): they are split off
+as an offer, which `hub.children` decides about, and the rest is an artifact of its own.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
 
+from fleet.argo.children import RETURNING, Offer, read_offer, split
 from fleet.argo.permissions import permits_source
 from fleet.argo.reading import Problem
 from fleet.codec.canonical import digest_value
@@ -37,11 +41,6 @@ log = structlog.get_logger(__name__)
 KEPT_ARTIFACTS = 50_000
 """Artifacts whose inspection is remembered."""
 
-RETURNING = frozenset(
-    ("argoproj.io/Application", "argoproj.io/ApplicationSet", "argoproj.io/AppProject")
-)
-"""Kinds that are not applied on the management cluster but belong to the hub's own world."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Input:
@@ -50,6 +49,7 @@ class _Input:
     application: Application
     resolved: tuple[ResolvedSource, ...]
     capabilities: Capabilities
+    management: bool
 
     def is_same(self, other: _Input) -> bool:
         """Compare by value; to Python 1 and true are equal, but not to a chart."""
@@ -68,6 +68,8 @@ class Renderings:
     state: State
     rendered: Callable[[TargetId], None]
     """Told when a target's candidate changed."""
+    offered: Callable[[TargetId], None] = lambda _id: None
+    """Told when what a target brings to the fleet changed."""
     settled: Callable[[TargetId], None] = lambda _id: None
     """Told when a target was looked at, whatever came of it."""
     _inputs: dict[TargetId, _Input] = field(default_factory=dict)
@@ -125,11 +127,14 @@ class Renderings:
         self._warnings.pop(id_, None)
         self._problems.pop(id_, None)
         self.state.candidates.pop(id_, None)
+        self.state.offers.pop(id_, None)
         self.state.revisions.pop(id_, None)
 
     async def _render(self, id_: TargetId, application: Application) -> None:
         resolved = await self.renderer.resolve(application)
-        made_of = _Input(application, resolved, self._capabilities(id_))
+        cluster = self.state.desired.clusters.get(id_.cluster)
+        management = cluster is not None and cluster.management
+        made_of = _Input(application, resolved, self._capabilities(id_), management)
         known = self._inputs.get(id_)
         if known is not None and known.is_same(made_of):
             return
@@ -141,8 +146,13 @@ class Renderings:
             permits=partial(self._permits, application.project),
         )
         self._anew.discard(id_)
+        offer = None
+        if management:
+            rendering, offer = await self._split(id_, application, rendering)
+        held = await self._held(rendering)
         self._inputs[id_] = made_of
-        self._rendered(id_, rendering, await self._held(id_, rendering))
+        self._rendered(id_, rendering, held)
+        self._offer(id_, offer)
 
     def _permits(self, project: str, repo_url: str) -> bool:
         """Whether a project lets a chart's own dependencies come from a repository."""
@@ -154,17 +164,37 @@ class Renderings:
         facts = seen.facts if seen and seen.facts else ClusterFacts(uid="")
         return Capabilities(kube_version=facts.kube_version, api_versions=facts.api_versions)
 
-    async def _held(self, id_: TargetId, rendering: Rendering) -> str:
+    async def _split(
+        self, id_: TargetId, application: Application, rendering: Rendering
+    ) -> tuple[Rendering, Offer]:
+        """Take the documents of the fleet out of a rendering."""
+        if not RETURNING & rendering.kinds.keys():
+            return rendering, Offer(artifact=rendering.artifact, others=rendering.objects)
+        objects = artifact.decode(await self.artifacts.get(rendering.artifact))
+        documents, others = split(objects)
+        offer = read_offer(
+            documents,
+            parent=str(id_),
+            namespace=application.destination.namespace,
+            artifact=rendering.artifact,
+            others=len(others),
+        )
+        rest = replace(
+            rendering,
+            artifact=await self.artifacts.put(artifact.encode(others)),
+            objects=len(others),
+            kinds={kind: n for kind, n in rendering.kinds.items() if kind not in RETURNING},
+        )
+        return rest, offer
+
+    async def _held(self, rendering: Rendering) -> str:
         """Say why an artifact must not be applied as things are: it asks for what is not built yet."""
         if rendering.artifact not in self._unsupported:
             objects = artifact.decode(await self.artifacts.get(rendering.artifact))
             self._unsupported[rendering.artifact] = unsupported(objects)
             if len(self._unsupported) > KEPT_ARTIFACTS:
                 self._unsupported.popitem(last=False)
-        found = list(self._unsupported[rendering.artifact])
-        cluster = self.state.desired.clusters.get(id_.cluster)
-        if cluster is not None and cluster.management:
-            found += sorted(RETURNING & rendering.kinds.keys())
+        found = self._unsupported[rendering.artifact]
         return f"not supported yet: {', '.join(found)}" if found else ""
 
     def _rendered(self, id_: TargetId, rendering: Rendering, held: str) -> None:
@@ -173,6 +203,14 @@ class Renderings:
             f"{warning.reason}: {warning.message}" for warning in rendering.warnings
         )
         self._take(id_, Candidate(digest=rendering.artifact, kinds=rendering.kinds, held=held))
+
+    def _offer(self, id_: TargetId, offer: Offer | None) -> None:
+        before = self.state.offers.pop(id_, None)
+        if offer is None:
+            return
+        self.state.offers[id_] = offer
+        if before is None or (before.digest, before.others) != (offer.digest, offer.others):
+            self.offered(id_)
 
     def _failed(self, id_: TargetId, error: FleetError) -> None:
         self._inputs.pop(id_, None)

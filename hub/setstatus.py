@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol, TypeVar
 
 from fleet import guard
 from fleet.argo.documents import Problem
 from fleet.codec.canonical import digest_value
+from fleet.codec.equality import same
+from fleet.codec.jsontypes import JsonObject
 from fleet.generators.result import Failed, Generated
 from fleet.model.application import Application
 from fleet.model.identity import AppName
 from hub.accepted import Rows
 from hub.state import Hold, SetStatus
 
+T = TypeVar("T", bound=str)
+
 DELETED = "ApplicationSetDeleted"
 """Reason of a set whose document is gone and whose policy keeps its Applications."""
+
+
+class Documented(Protocol):
+    """What was made of a document."""
+
+    @property
+    def document(self) -> JsonObject: ...
 
 
 def hold(
     subject: str,
     verdict: guard.Verdict,
-    new: Mapping[AppName, Application],
-    previous: Mapping[AppName, Application],
+    new: Mapping[T, Documented],
+    previous: Mapping[T, Documented],
 ) -> Hold:
     """What waits for an approval, as it would come into force with it."""
     return Hold(
@@ -34,7 +46,7 @@ def hold(
             sorted(
                 name
                 for name in new.keys() & previous.keys()
-                if new[name].document != previous[name].document
+                if not same(new[name].document, previous[name].document)
             )
         ),
     )
@@ -74,11 +86,18 @@ def failed(name: str, result: Failed, previous: Rows) -> SetStatus:
 
 def claimed_twice(item: Application, first: Application) -> Problem:
     """What is wrong when two sets, or a set and a document, claim a name."""
-    owner = f"ApplicationSet {first.appset!r}" if first.appset else str(first.where)
     return Problem(
         reason="DuplicateName",
-        message=f"application {item.name!r} of ApplicationSet {item.appset!r} "
-        f"already belongs to {owner}; that one counts",
+        message=f"application {item.name!r} of {_owner(item)} already belongs to {_owner(first)}; "
+        "that one counts",
         where=item.where,
         fatal=False,
     )
+
+
+def _owner(application: Application) -> str:
+    if application.appset:
+        return f"ApplicationSet {application.appset!r}"
+    if application.parents:
+        return f"application {application.parents[-1]!r}"
+    return str(application.where)

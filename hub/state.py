@@ -14,7 +14,9 @@ from typing import TypeVar
 
 import msgspec
 
+from fleet.argo.children import Offer
 from fleet.argo.documents import Problem
+from fleet.children import Choice
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.assignment import ClusterRules
@@ -96,7 +98,16 @@ class Desired:
     refused: Mapping[AppName, str] = field(default_factory=dict)
     """Applications without a usable target, with the reason: what they have stays."""
     certain: bool = True
-    """Whether every repository was read and every set has rows or is rightly empty: only then does absence count."""
+    """Whether every repository was read and every set and parent has rows or is rightly empty: only then does absence
+    count."""
+    children: Mapping[AppName, Choice] = field(default_factory=dict)
+    """By parent: what it brings to the fleet, and how that stands (app of apps)."""
+    unrendered: frozenset[TargetId] = frozenset()
+    """Targets that may bring children, of which nothing is known yet."""
+    awaited: frozenset[TargetId] = frozenset()
+    """Targets whose news may let children come into force."""
+    is_restless: bool = False
+    """Whether another evaluation is due as soon as everything is rendered."""
     evaluated: bool = False
 
 
@@ -114,6 +125,8 @@ class State:
 
     desired: Desired = field(default_factory=Desired)
     candidates: dict[TargetId, Candidate] = field(default_factory=dict)
+    offers: dict[TargetId, Offer] = field(default_factory=dict)
+    """What the newest rendering of each target on the management cluster brings to the fleet."""
     revisions: dict[TargetId, str] = field(default_factory=dict)
     """Display revision of each target's newest rendering."""
     assigned: dict[TargetId, str] = field(default_factory=dict)

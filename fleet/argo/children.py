@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from fleet.argo.application import API_VERSION, DEFAULT_NAMESPACE, application_from
@@ -21,6 +21,7 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Where
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
+from fleet.model.identity import AppName
 from fleet.model.project import AppProject
 
 GROUP = API_VERSION.partition("/")[0]
@@ -204,3 +205,10 @@ def _words(document: JsonObject, name: str) -> set[str]:
 def _annotation(document: JsonObject, name: str) -> str:
     annotations = (document.get("metadata") or {}).get("annotations")
     return str(annotations.get(name, "")) if isinstance(annotations, dict) else ""
+
+
+def with_parents(application: Application, parents: tuple[AppName, ...]) -> Application:
+    """Write into an Application which ones are above it; the same object if it says so already."""
+    if application.parents == parents:
+        return application
+    return replace(application, parents=parents)

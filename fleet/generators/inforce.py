@@ -65,10 +65,10 @@ def outlive(appset: ApplicationSet) -> bool:
     return not appset.applications_sync.may_delete
 
 
-def max_removals(appset: ApplicationSet | None) -> int | None:
-    """Return how many of its Applications a set's owner lets go unasked, if it says so."""
-    if appset is None:
+def max_removals(owner: ApplicationSet | Application | None) -> int | None:
+    """Return how many of what it makes the author of a set, or of an app of apps, lets go unasked, if it says so."""
+    if owner is None:
         return None
-    metadata = appset.document.get("metadata") or {}
+    metadata = owner.document.get("metadata") or {}
     text = str((metadata.get("annotations") or {}).get(MAX_REMOVALS, ""))
     return int(text) if text.isdecimal() else None

@@ -59,6 +59,11 @@ def decode(data: bytes) -> tuple[JsonObject, ...]:
         raise Corrupt("bytes are not an artifact") from error
 
 
+def encode(objects: Iterable[JsonObject]) -> bytes:
+    """Write objects of an artifact as one of their own, in their order."""
+    return _joined(canonical.canonical_bytes(value) for value in objects)
+
+
 def reference(value: JsonObject) -> ObjectRef:
     """Name an object, its namespace as written; ``generateName`` counts as a name of its own."""
     metadata = value["metadata"]
@@ -82,11 +87,15 @@ def _built(found: Iterable[Found], bounds: Bounds, warnings: list[Warning]) -> B
         objects[key] = _encoded(each, ref, bounds)
     warnings += [_repeated(ref, count) for ref, count in sorted(seen.items()) if count > 1]
     return Built(
-        data=b'{"objects":[' + b",".join(objects.values()) + b"]}",
+        data=_joined(objects.values()),
         objects=len(objects),
         kinds=dict(sorted(kinds.items())),
         warnings=tuple(warnings),
     )
+
+
+def _joined(objects: Iterable[bytes]) -> bytes:
+    return b'{"objects":[' + b",".join(objects) + b"]}"
 
 
 def _encoded(found: Found, ref: ObjectRef, bounds: Bounds) -> bytes:

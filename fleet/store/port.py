@@ -36,6 +36,8 @@ class Kind(StrEnum):
     OPERATIONS = "operations"
     HISTORY = "history"
     PINS = "pins"
+    ROLLOUTS = "rollouts"
+    CHILD_SYNCS = "child-syncs"
     REPORTS = "reports"
     UNUSED = "unused"
     AUDIT = "audit"

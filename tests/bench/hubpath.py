@@ -18,8 +18,11 @@ from fleet.runtime.clock import SystemClock
 from fleet.testing.mirrors import MemoryMirrors
 from fleet.testing.store import MemoryStore
 from hub.accepted import Accepted
+from hub.children import Children
+from hub.childsyncs import ChildSyncs
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
+from hub.parents import Parents
 from hub.records import Records
 from hub.settings import FleetRepository
 from hub.state import State
@@ -38,12 +41,20 @@ class HubPath:
         clock, store = SystemClock(), MemoryStore()
         repo = FleetRepo(FleetRepository(repo_url=CONFIG), self.mirrors, store)
         records = Records(store)
+        accepted = Accepted(store)
         self.evaluator = Evaluator(
             worlds=Worlds(self.mirrors, (repo,), clock),
-            accepted=Accepted(store),
+            accepted=accepted,
             state=self.state,
             clock=clock,
             jq=JqPaths(clock),
+            children=Children(
+                parents=Parents(
+                    accepted=accepted,
+                    state=self.state,
+                    syncs=ChildSyncs(store=store, evaluate=lambda: None),
+                )
+            ),
             held_clusters=records.declared,
             joined_clusters=lambda: [ClusterName(f"edge-{n:04}") for n in range(clusters)],
             approval_used=records.used,

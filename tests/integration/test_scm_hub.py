@@ -21,8 +21,11 @@ from fleet.testing.mirrors import MemoryMirrors
 from fleet.testing.store import MemoryStore
 from hub.accepted import Accepted
 from hub.answers import Answers
+from hub.children import Children
+from hub.childsyncs import ChildSyncs
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
+from hub.parents import Parents
 from hub.records import Records
 from hub.settings import FleetRepository
 from hub.state import State
@@ -143,12 +146,21 @@ async def hub(github: GitHub, tmp_path: Path) -> AsyncIterator[Hub]:
     mirrors.commit(CONFIG, {"fleet.yaml": DOCUMENTS.replace("SERVER", github.url)})
     repo = FleetRepo(FleetRepository(repo_url=CONFIG), mirrors, store)
     records = Records(store)
+    accepted = Accepted(store)
+    state = State()
     evaluator = Evaluator(
         worlds=Worlds(mirrors, (repo,), clock, answers),
-        accepted=Accepted(store),
-        state=State(),
+        accepted=accepted,
+        state=state,
         clock=clock,
         jq=JqPaths(clock),
+        children=Children(
+            parents=Parents(
+                accepted=accepted,
+                state=state,
+                syncs=ChildSyncs(store=store, evaluate=lambda: None),
+            )
+        ),
         held_clusters=records.declared,
         joined_clusters=list,
         approval_used=records.used,

@@ -24,8 +24,11 @@ from fleet.wire import api
 from hub.accepted import Accepted
 from hub.answers import Answers
 from hub.approvals import Approvals
+from hub.children import Children
+from hub.childsyncs import ChildSyncs
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
+from hub.parents import Parents
 from hub.records import Records
 from hub.settings import FleetRepository
 from hub.state import Hold, State
@@ -121,6 +124,13 @@ class Fleet:
             state=self.state,
             clock=self.clock,
             jq=JqPaths(self.clock),
+            children=Children(
+                parents=Parents(
+                    accepted=self.accepted,
+                    state=self.state,
+                    syncs=ChildSyncs(store=self.store, evaluate=lambda: None),
+                )
+            ),
             held_clusters=self.records.declared,
             joined_clusters=lambda: [ClusterName(f"p{number}") for number in range(4)],
             approval_used=self.records.used,

@@ -21,8 +21,11 @@ from fleet.testing.clock import FakeClock
 from fleet.testing.mirrors import MemoryMirrors
 from fleet.testing.store import MemoryStore
 from hub.accepted import Accepted
+from hub.children import Children
+from hub.childsyncs import ChildSyncs
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
+from hub.parents import Parents
 from hub.records import Records
 from hub.settings import FleetRepository
 from hub.state import Hold, State
@@ -98,12 +101,20 @@ class Fleet:
             ),
             self.clock,
         )
+        self.accepted = Accepted(self.store)
         self.evaluator = Evaluator(
             worlds=self.worlds,
-            accepted=Accepted(self.store),
+            accepted=self.accepted,
             state=self.state,
             clock=self.clock,
             jq=self.jq,
+            children=Children(
+                parents=Parents(
+                    accepted=self.accepted,
+                    state=self.state,
+                    syncs=ChildSyncs(store=self.store, evaluate=lambda: None),
+                )
+            ),
             held_clusters=self.records.declared,
             joined_clusters=lambda: [ClusterName(name) for name in sorted(self.joined)],
             approval_used=self.records.used,

@@ -15,8 +15,11 @@ from fleet.testing.mirrors import MemoryMirrors
 from fleet.testing.store import MemoryStore
 from hub.accepted import Accepted
 from hub.answers import Answers
+from hub.children import Children
+from hub.childsyncs import ChildSyncs
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
+from hub.parents import Parents
 from hub.records import Records
 from hub.settings import FleetRepository
 from hub.state import State
@@ -64,12 +67,20 @@ class Fleet:
         self.worlds = Worlds(self.mirrors, (repo,), self.clock, self.answers)
         records = Records(self.store)
         self.state = State()
+        accepted = Accepted(self.store)
         self.evaluator = Evaluator(
             worlds=self.worlds,
-            accepted=Accepted(self.store),
+            accepted=accepted,
             state=self.state,
             clock=self.clock,
             jq=JqPaths(self.clock),
+            children=Children(
+                parents=Parents(
+                    accepted=accepted,
+                    state=self.state,
+                    syncs=ChildSyncs(store=self.store, evaluate=lambda: None),
+                )
+            ),
             held_clusters=records.declared,
             joined_clusters=list,
             approval_used=records.used,

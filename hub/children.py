@@ -1,0 +1,258 @@
+"""Children: what Applications on the management cluster bring to the fleet, from offers to rows in force.
+
+`hub.parents` gathers the facts, `fleet.children` decides over all of them, and what would vanish is judged like the rows
+of a set. It works on the result of the evaluation before, so that a parent that left is noticed one evaluation later;
+whatever is not known right now leaves everything as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from fleet import children, guard
+from fleet.argo.children import Child, with_parents
+from fleet.argo.reading import Problem
+from fleet.children import Choice, Parent
+from fleet.errors import Where
+from fleet.generators import inforce
+from fleet.model.application import Application, Deletion
+from fleet.model.appset import ApplicationSet
+from fleet.model.identity import AppName, TargetId
+from fleet.model.project import AppProject
+from fleet.model.world import World
+from hub.accepted import PARENT, Rows
+from hub.judgement import Judge, Outcome
+from hub.parents import Fact, Parents
+from hub.state import Hold
+
+K = TypeVar("K", bound=str)
+
+HOLD = "children/"
+"""What the subject of a hold on the children of an Application begins with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """What came of the parents in one evaluation."""
+
+    choices: Mapping[AppName, Choice] = field(default_factory=dict)
+    parents: frozenset[AppName] = frozenset()
+    """Those that were there."""
+    appsets: Mapping[str, ApplicationSet] = field(default_factory=dict)
+    projects: Mapping[str, AppProject] = field(default_factory=dict)
+    chains: Mapping[str, tuple[AppName, ...]] = field(default_factory=dict)
+    """By set that is a child: the Applications above it."""
+    awaited: frozenset[TargetId] = frozenset()
+    awaited_children: frozenset[AppName] = frozenset()
+
+    def extend(self, world: World) -> World:
+        """Add sets and projects; documents of the fleet repositories come first."""
+        return replace(
+            world,
+            appsets={**self.appsets, **world.appsets},
+            projects={**self.projects, **world.projects},
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Children:
+    """Keeps the children of Applications in force."""
+
+    parents: Parents
+    _brought: dict[AppName, tuple[Application, Application]] = field(default_factory=dict)
+    _seen_leaving: frozenset[str] = frozenset()
+    _confirmed: frozenset[str] = frozenset()
+
+    def adopt(self, judge: Judge) -> Adoption:
+        """Decide about all children and judge what would vanish; the rows are in the judge's outcome then."""
+        confirmed = self._confirmed
+        if not self.parents.is_busy():
+            confirmed |= self._seen_leaving
+        judge.confirmed = confirmed if any(c.management for c in judge.world.clusters) else None
+        facts = {fact.parent.name: fact for fact in self.parents.facts(judge.world)}
+        choices = children.choose(
+            [fact.parent for fact in facts.values()],
+            self.parents.fleet(facts.values(), judge.world, confirmed),
+        )
+        self._confirmed = confirmed
+        for name, choice in choices.items():
+            judge.outcome.leaving |= choice.leaving
+            choices[name] = self._judge(facts[name], choice, judge)
+            judge.outcome.problems += _problems(facts[name], choice)
+        rows = {name: judge.outcome.rows.get(PARENT + name, Rows()) for name in choices}
+        return Adoption(
+            choices=choices,
+            parents=frozenset(name for name, fact in facts.items() if not fact.parent.is_gone),
+            appsets={key: item for each in rows.values() for key, item in each.appsets.items()},
+            projects={key: item for each in rows.values() for key, item in each.projects.items()},
+            chains={
+                key: choices[name].chain for name, each in rows.items() for key in each.appsets
+            },
+            awaited=frozenset(
+                id_
+                for name, choice in choices.items()
+                if choice.pending or choice.extra
+                for id_ in facts[name].awaited
+            ),
+            awaited_children=frozenset(
+                AppName(key) for choice in choices.values() for key in choice.awaited
+            ),
+        )
+
+    def follow(self, leaving: Iterable[str]) -> None:
+        """Note what was seen leaving: once everything is rendered again it may go."""
+        self._seen_leaving = frozenset(leaving)
+        self._confirmed &= self._seen_leaving
+
+    def parents_of(self, application: Application, adoption: Adoption) -> Application:
+        """Write into an Application of a set who is above that set; the same input gives the same object."""
+        chain = adoption.chains.get(application.appset, ())
+        if not chain:
+            return application
+        known = self._brought.get(application.name)
+        if known is None or known[0] is not application or known[1].parents != chain:
+            known = self._brought[application.name] = (
+                application,
+                with_parents(application, chain),
+            )
+        return known[1]
+
+    async def settle(self, adoption: Adoption, outcome: Outcome) -> None:
+        """Close requests that were carried out, or whose manifests are not the newest any more."""
+        for name in self.parents.syncs.names():
+            choice, offer = adoption.choices.get(name), self.parents.offer(name)
+            if offer is None and (choice is None or name in adoption.parents):
+                continue  # not rendered yet, as after a restart
+            current = offer is not None and self.parents.syncs.asks(name, offer.digest)
+            busy = choice is not None and bool(
+                choice.pending or choice.deferred or HOLD + name in outcome.holds
+            )
+            if not (current and busy):
+                await self.parents.syncs.done(name)
+
+    def _judge(self, fact: Fact, choice: Choice, judge: Judge) -> Choice:
+        """Put the choice of one parent in the rows, unless it would remove too much; returns what is in force."""
+        parent, outcome = fact.parent, judge.outcome
+        owner, subject = PARENT + parent.name, HOLD + parent.name
+        rows = self.parents.accepted.get(owner)
+        if choice.deferred or (parent.offer is None and not parent.is_gone):
+            outcome.unsure.add(subject)
+        before = {k: c for k, c in parent.in_force.items() if k not in choice.handed_over}
+        counted = _countable(before, judge)
+        if parent.is_gone:
+            going = {
+                AppName(key): item
+                for key, item in _applications(before).items()
+                if key not in choice.in_force
+            }
+            harmless = {str(name) for name in inforce.harmless(going)}
+            outcome.harmless |= harmless
+            counted -= harmless
+        elsewhere = len(parent.in_force) - len(counted | (choice.in_force.keys() & before.keys()))
+        earlier = guard.without(rows.sizes, elsewhere)
+        weighed = judge.weigh(
+            subject,
+            _verdict(fact, counted, choice, guard.baseline(earlier, judge.now)),
+            earlier,
+            new={key: child.item for key, child in choice.in_force.items() if child.item},
+            previous={key: child.item for key, child in before.items() if child.item},
+        )
+        if weighed.hold is not None:
+            outcome.rows[owner] = rows
+            return _held(choice, parent, weighed.hold)
+        if choice.in_force or (rows.sizes and not parent.is_gone):
+            outcome.rows[owner] = self._rows(fact, rows, choice, weighed.sizes)
+        return choice
+
+    def _rows(
+        self, fact: Fact, before: Rows, choice: Choice, sizes: tuple[guard.Size, ...]
+    ) -> Rows:
+        """Make the rows of a parent; the same ones if nothing changed."""
+        items = [child.item for child in choice.in_force.values()]
+        application = fact.application
+        new = Rows(
+            applications={
+                item.name: with_parents(item, choice.chain)
+                for item in items
+                if isinstance(item, Application)
+            },
+            appsets={item.name: item for item in items if isinstance(item, ApplicationSet)},
+            projects={item.name: item for item in items if isinstance(item, AppProject)},
+            sizes=sizes,
+            outlive=before.outlive
+            if application is None
+            else application.deletion is Deletion.ORPHAN,
+        )
+        return before if _is_same(new, before) else new
+
+
+def _held(choice: Choice, parent: Parent, hold: Hold) -> Choice:
+    """The choice when all of it waits for an approval."""
+    return replace(
+        choice,
+        in_force=parent.in_force,
+        pending=tuple(sorted({*choice.pending, *hold.added, *hold.changed})),
+        extra=tuple(sorted({*choice.extra, *hold.removed})),
+        waits_for=hold.message,
+    )
+
+
+def _verdict(fact: Fact, counted: set[str], choice: Choice, largest: int) -> guard.Verdict:
+    parent, application = fact.parent, fact.application
+    verdict = guard.judge(
+        counted,
+        set(choice.in_force),
+        largest=largest,
+        what=f"application {parent.name!r}, with the documents it brings to the fleet,",
+        allowed=inforce.max_removals(application),
+    )
+    automated = application.sync_policy.automated if application else None
+    offer = parent.offer
+    is_empty = offer is not None and not offer.children and not offer.others
+    if verdict.held or not verdict.removed or not is_empty or (automated and automated.allow_empty):
+        return verdict
+    message = (
+        f"application {parent.name!r} renders nothing at all any more; held until it is approved"
+    )
+    return guard.Verdict(held=True, removed=verdict.removed, message=message)
+
+
+def _countable(before: Mapping[str, Child], judge: Judge) -> set[str]:
+    """What counts as removed: everything but Applications whose cluster is not there."""
+    known = judge.countable({AppName(key): item for key, item in _applications(before).items()})
+    return {key for key, child in before.items() if child.kind != "Application" or key in known}
+
+
+def _applications(found: Mapping[str, Child]) -> dict[str, Application]:
+    return {k: child.item for k, child in found.items() if isinstance(child.item, Application)}
+
+
+def _is_same(new: Rows, before: Rows) -> bool:
+    def same(left: Mapping[K, object], right: Mapping[K, object]) -> bool:
+        return left.keys() == right.keys() and all(item is right[key] for key, item in left.items())
+
+    return (
+        same(new.applications, before.applications)
+        and same(new.appsets, before.appsets)
+        and same(new.projects, before.projects)
+        and (new.sizes, new.outlive) == (before.sizes, before.outlive)
+    )
+
+
+def _problems(fact: Fact, choice: Choice) -> Iterator[Problem]:
+    """Tell what of a parent cannot come into force, whatever anybody does but its owner."""
+    parent = fact.parent
+    place = f"rendered by {fact.target.id if fact.target else parent.name}"
+    if parent.offer is not None:
+        yield from parent.offer.problems
+        for key, reason in sorted(choice.refused.items()):
+            child = parent.offer.children[key]
+            if not child.error:
+                where = Where(file=place, object=f"{child.kind}/{child.name}")
+                yield Problem(reason="ChildRefused", message=reason, where=where, fatal=False)
+    if choice.loop:
+        where = Where(file=place, object=f"Application/{parent.name}")
+        message = f"{choice.loop}; what its members bring stays as it is"
+        yield Problem(reason="ChildLoop", message=message, where=where, fatal=True)

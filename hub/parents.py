@@ -1,0 +1,275 @@
+"""Parents: the facts of Applications on the management cluster that bring documents to the fleet.
+
+What each offers and has in force, whether its policy or somebody's request lets it change that, what it waits for, and
+what its project permits, all as of the evaluation before. `fleet.children` decides by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+
+from fleet import moves
+from fleet.argo.children import GROUP, Child, Item, Offer, child_of, key_of
+from fleet.argo.globs import matches_path
+from fleet.argo.permissions import permits_object, rules_for
+from fleet.children import Fleet, Parent
+from fleet.model.application import Application
+from fleet.model.cluster import Cluster
+from fleet.model.identity import AppName, ClusterName, TargetId
+from fleet.model.project import AppProject
+from fleet.model.report import Health
+from fleet.model.target import Target
+from fleet.model.world import World
+from fleet.targets import find_project
+from hub.accepted import PARENT, Accepted, Rows
+from hub.childsyncs import ChildSyncs
+from hub.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A parent as it is now, with what its budget has to know."""
+
+    parent: Parent
+    target: Target | None
+    application: Application | None
+    awaited: frozenset[TargetId] = frozenset()
+    """Targets whose news may let it move."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Parents:
+    """Gathers the facts."""
+
+    accepted: Accepted
+    state: State
+    syncs: ChildSyncs
+    is_bound: Callable[[ClusterName], bool] = lambda _name: False
+    """Whether a cluster has an agent."""
+    is_rendering: Callable[[TargetId], bool] = lambda _id: False
+    """Whether a target is about to be looked at."""
+    _in_force: dict[AppName, tuple[Rows, dict[str, Child]]] = field(default_factory=dict)
+
+    def facts(self, world: World) -> Iterator[Fact]:
+        """Return every parent, those included that are gone and have children in force."""
+        offering = {id_.app for id_, offer in self.state.offers.items() if offer.children}
+        known = self.accepted.parents()
+        self._in_force = {name: item for name, item in self._in_force.items() if name in known}
+        for name in sorted(offering | known):
+            yield self._fact(name, world)
+
+    def _fact(self, name: AppName, world: World) -> Fact:
+        desired = self.state.desired
+        rows = self.accepted.get(PARENT + name)
+        application = world.applications.get(name) or desired.applications.get(name)
+        target = self._target(name)
+        if application is None:
+            parent = Parent(
+                name=name,
+                in_force=self._children(name, rows),
+                is_gone=desired.evaluated,
+                leaves_children=rows.outlive,
+            )
+            return Fact(parent, None, None)
+        offer = self.state.offers.get(target.id) if target else None
+        waits_for, awaited = self._gate(target) if target else ("it is on no cluster", frozenset())
+        automated = application.sync_policy.automated
+        asked = offer is not None and self.syncs.asks(name, offer.digest)
+        parent = Parent(
+            name=name,
+            offer=offer,
+            in_force=self._children(name, rows),
+            adopts=automated is not None or asked,
+            prunes=bool(automated and automated.prune) or (asked and self.syncs.prunes(name)),
+            waits_for=waits_for,
+            denied=self._denied(offer, application, target, world),
+        )
+        return Fact(parent, target, application, awaited)
+
+    def _children(self, name: AppName, rows: Rows) -> dict[str, Child]:
+        known = self._in_force.get(name)
+        if known is None or known[0] is not rows:
+            items: tuple[Item, ...] = (
+                *rows.applications.values(),
+                *rows.appsets.values(),
+                *rows.projects.values(),
+            )
+            found = [child_of(item) for item in items]
+            known = self._in_force[name] = (rows, {child.key: child for child in found})
+        return known[1]
+
+    def _target(self, name: AppName) -> Target | None:
+        """The target of an Application on the management cluster."""
+        desired = self.state.desired
+        for cluster in self.state.placement.places.get(name, ()):
+            known = desired.clusters.get(cluster)
+            if known is not None and known.management:
+                return desired.targets[TargetId(cluster, name)]
+        return None
+
+    def offer(self, name: AppName) -> Offer | None:
+        """What an Application brings, if that is known now."""
+        target = self._target(name)
+        return self.state.offers.get(target.id) if target else None
+
+    def is_busy(self) -> bool:
+        """Whether anything that may bring documents is about to be looked at."""
+        return any(
+            self.is_rendering(TargetId(cluster.name, name))
+            for cluster in self.state.desired.clusters.values()
+            if cluster.management
+            for name in self.state.on_cluster(cluster.name)
+        )
+
+    def unrendered(
+        self,
+        targets: Iterable[TargetId],
+        clusters: Mapping[ClusterName, Cluster],
+        rows: Mapping[str, Rows],
+    ) -> frozenset[TargetId]:
+        """Name the targets that may bring documents, of which nothing is known and nothing is in force."""
+        own = {name for name, cluster in clusters.items() if cluster.management}
+        if not own:
+            return frozenset()
+        return frozenset(
+            id_
+            for id_ in targets
+            if id_.cluster in own and id_ not in self.state.offers and PARENT + id_.app not in rows
+        )
+
+    def fleet(self, facts: Iterable[Fact], world: World, confirmed: Set[str]) -> Fleet:
+        """What the parents are looked at against; ``confirmed`` may go."""
+        facts = list(facts)
+        return Fleet(
+            others=self._others(world),
+            makes=self._makes(facts),
+            healthy=self._healthy(facts) if self._waves_wait() else None,
+            confirmed=confirmed,
+        )
+
+    def _gate(self, target: Target) -> tuple[str, frozenset[TargetId]]:
+        """Say what a parent waits for, and whose news may change that. Its own objects go first."""
+        id_, state = target.id, self.state
+        candidate, pin = state.candidates.get(id_), state.pins.get(id_)
+        if self.is_rendering(id_):
+            return "it is being rendered", frozenset((id_,))
+        if target.held:
+            return target.held, frozenset()
+        if candidate is None:
+            return "not rendered yet", frozenset()
+        if candidate.error or candidate.held:
+            return candidate.error or candidate.held, frozenset()
+        if pin is not None:
+            return pin.words, frozenset((id_,))
+        if self.is_bound(id_.cluster) and state.assigned.get(id_) != candidate.digest:
+            decision = state.decisions.get(id_)
+            held = decision.held if decision else None
+            return held.message if held else "its own objects go first", frozenset((id_,))
+        facts = state.facts()
+        lacks = [edge.blocked for edge in target.edges if edge.blocked]
+        needed = {other for edge in target.edges for other in edge.targets}
+        lacks += [lack for other in sorted(needed) if (lack := moves.unsatisfied(other, facts))]
+        return "; ".join(lacks), frozenset(needed) if lacks else frozenset()
+
+    def _denied(
+        self, offer: Offer | None, application: Application, target: Target | None, world: World
+    ) -> dict[str, str]:
+        """What the project of a parent does not let it bring, judged like any object."""
+        projects = {**self._projects(), **world.projects}
+        project = find_project(projects, application.project)
+        if offer is None or target is None or project is None:
+            return {}
+        rules = rules_for(project, self.state.desired.clusters[target.id.cluster])
+        return {
+            key: f"{GROUP}/{child.kind} in namespace {child.namespace} is not permitted in project {project.name!r}"
+            for key, child in offer.children.items()
+            if not permits_object(
+                rules,
+                group=GROUP,
+                kind=child.kind,
+                name=child.name,
+                namespace=child.namespace,
+                namespaced=True,
+            )
+        }
+
+    def _projects(self) -> dict[str, AppProject]:
+        return {
+            name: project
+            for parent in self.accepted.parents()
+            for name, project in self.accepted.get(PARENT + parent).projects.items()
+        }
+
+    def _others(self, world: World) -> dict[str, str]:
+        """What is no parent's: documents of fleet repositories, and what sets make that no parent has."""
+        owned = {
+            name
+            for parent in self.accepted.parents()
+            for name in self.accepted.get(PARENT + parent).applications
+        }
+        made = {
+            str(name): f"ApplicationSet {status.name!r}"
+            for status in self.state.desired.sets.values()
+            if status.name in self.state.desired.appsets
+            for name in set(status.applications)
+            - set(status.kept)
+            - self._held(status.name)
+            - owned
+        }
+        documents = {
+            key_of(type(item).__name__, item.name): f"a document of the fleet ({item.where})"
+            for items in (world.applications, world.appsets, world.projects)
+            for item in items.values()
+        }
+        return {**made, **documents}
+
+    def _held(self, appset: str) -> set[str]:
+        hold = self.state.holds.get(f"appset/{appset}")
+        return set(hold.removed) if hold else set()
+
+    def _makes(self, facts: Iterable[Fact]) -> dict[str, frozenset[AppName]]:
+        """What the sets among the children make now."""
+        names = {
+            child.name
+            for fact in facts
+            for offered in (
+                fact.parent.offer.children if fact.parent.offer else {},
+                fact.parent.in_force,
+            )
+            for child in offered.values()
+            if child.kind == "ApplicationSet"
+        }
+        sets = self.state.desired.sets
+        return {name: frozenset(sets[name].applications) for name in names if name in sets}
+
+    def _waves_wait(self) -> bool:
+        """Whether a rule of the fleet rates Applications: without one Argo CD's waves do not wait for them."""
+        return any(
+            matches_path(rule.group, GROUP) and matches_path(rule.kind, "Application")
+            for rule in self.state.rules.health
+        )
+
+    def _healthy(self, facts: Iterable[Fact]) -> set[str]:
+        return {
+            key
+            for fact in facts
+            for key, child in fact.parent.in_force.items()
+            if child.kind == "Application" and self._is_healthy(AppName(child.name))
+        }
+
+    def _is_healthy(self, name: AppName) -> bool:
+        """Whether an Application is Healthy at its newest artifact."""
+        state = self.state
+        for cluster in state.placement.places.get(name, ()):
+            id_ = TargetId(cluster, name)
+            status, candidate = state.status(id_), state.candidates.get(id_)
+            return (
+                status is not None
+                and candidate is not None
+                and not self.is_rendering(id_)
+                and not candidate.error
+                and state.assigned.get(id_) == candidate.digest == status.assigned
+                and status.health is Health.HEALTHY
+            )
+        return False
