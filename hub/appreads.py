@@ -179,6 +179,8 @@ def read_arguments(kind: ReadKind, query: Mapping[str, str]) -> Arguments:
 
 def _check(arguments: Arguments) -> None:
     match arguments:
+        case LogArguments(follow=True, previous=True):
+            raise BadInput("what a container wrote before its last restart cannot be followed")
         case LogArguments(tail=tail, since=since):
             if tail < ALL_LINES:
                 raise BadInput(f"tail: {tail} is no number of lines; {ALL_LINES} means all")
