@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from fleet import moves
 from fleet.argo.children import GROUP, Child, Item, Offer, child_of, key_of
-from fleet.argo.globs import matches_path
 from fleet.argo.permissions import permits_object, rules_for
 from fleet.children import Fleet, Parent
 from fleet.model.application import Application
@@ -245,10 +244,7 @@ class Parents:
 
     def _waves_wait(self) -> bool:
         """Whether a rule of the fleet rates Applications: without one Argo CD's waves do not wait for them."""
-        return any(
-            matches_path(rule.group, GROUP) and matches_path(rule.kind, "Application")
-            for rule in self.state.rules.health
-        )
+        return self.state.rules.health.find(GROUP, "Application") is not None
 
     def _healthy(self, facts: Iterable[Fact]) -> set[str]:
         return {
