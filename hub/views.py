@@ -13,6 +13,7 @@ import msgspec
 from prometheus_client import Gauge
 
 from fleet import graph, moves
+from fleet.health.result import worst
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
 from fleet.model.target import Edge, Target
@@ -163,6 +164,7 @@ class Views:
             source=cluster.source.value if cluster else "none",
             management=bool(cluster and cluster.management),
             state=self._cluster_state(name),
+            health=worst(Health(row.health) for row in rows).value,
             targets=len(rows),
             synced=sum(row.sync == Sync.SYNCED for row in rows),
             healthy=sum(row.health == Health.HEALTHY for row in rows),

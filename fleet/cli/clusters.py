@@ -30,6 +30,7 @@ app = typer.Typer(no_args_is_help=True, help="Clusters: add, list, get, remove, 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", text("name")),
     ("STATE", text("state")),
+    ("HEALTH", text("health")),
     ("TARGETS", text("targets")),
     ("SYNCED", text("synced")),
     ("HEALTHY", text("healthy")),

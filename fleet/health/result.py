@@ -37,8 +37,13 @@ def aggregate(results: Iterable[HealthResult | None]) -> Health:
     found = list(results)
     judged = [result.status for result in found if result and result.status is not Health.MISSING]
     if judged:
-        return max(judged, key=_RANK.__getitem__)
+        return worst(judged)
     return Health.MISSING if found and all(found) else Health.HEALTHY
+
+
+def worst(words: Iterable[Health]) -> Health:
+    """Give the health of a cluster: that of the sickest of its applications. No applications: Healthy."""
+    return max(words, key=_RANK.__getitem__, default=Health.HEALTHY)
 
 
 def is_uncounted_child(group: str, kind: str, result: HealthResult | None) -> bool:

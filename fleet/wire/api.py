@@ -191,6 +191,8 @@ class ClusterRow(Row, frozen=True, kw_only=True):
     management: bool
     state: str
     """NotJoined, Connected, Disconnected, Detached or Removing."""
+    health: str
+    """The worst of its targets."""
     targets: int
     synced: int
     healthy: int

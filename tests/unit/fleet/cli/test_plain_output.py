@@ -38,7 +38,7 @@ ANSWERS: dict[str, msgspec.Struct] = {
     ),
     "clusters/one": api.ClusterRow(
         name="one", server="", project="", labels={"a": EVIL}, source="git", management=False,
-        state="Connected", targets=1, synced=1, healthy=1, generation=1, age_seconds=1,
+        state="Connected", health="Healthy", targets=1, synced=1, healthy=1, generation=1, age_seconds=1,
         kube_version=EVIL, agent_version=EVIL,
     ),
 }  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 from fleet.codec import yamldoc
 from fleet.codec.jsontypes import JsonObject
 from fleet.health.assess import assess, has_rule
-from fleet.health.result import HEALTHY, MISSING, HealthResult, aggregate
+from fleet.health.result import HEALTHY, MISSING, HealthResult, aggregate, worst
 from fleet.model.report import Health
 
 HEADS = {
@@ -381,3 +381,16 @@ def test_which_kinds_have_to_be_seen_whole(group: str, kind: str, expected: bool
 )
 def test_aggregate(words: list[HealthResult | None], expected: Health) -> None:
     assert aggregate(words) is expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], Health.HEALTHY),
+        ([Health.HEALTHY, Health.MISSING, Health.PROGRESSING], Health.MISSING),
+        ([Health.DEGRADED, Health.UNKNOWN, Health.HEALTHY], Health.UNKNOWN),
+    ],
+    ids=str,
+)
+def test_worst(words: list[Health], expected: Health) -> None:
+    assert worst(words) is expected
