@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+import msgspec
+
 from fleet.codec.canonical import Digest
 from fleet.errors import Corrupt
 from fleet.model.assignment import ClusterRules, Head, Operation, Section
@@ -20,7 +22,10 @@ class Assignment:
 
     head: Head
     sections: Mapping[str, Section] = field(default_factory=dict)
+    """By target, with the rules of the cluster in them."""
     rules: ClusterRules = NO_RULES
+    own: Mapping[str, Section] = field(default_factory=dict)
+    """As the hub wrote them."""
 
     @classmethod
     def of(
@@ -40,15 +45,14 @@ class Assignment:
             if digest not in blobs:
                 raise Corrupt(f"section {ref.target} of the assignment is missing")
             sections[ref.target] = decode_section(blobs[digest], digest, target=ref.target)
-        return cls(head=head, sections=sections, rules=_rules(head, blobs, before))
+        rules = _rules(head, blobs, before)
+        return cls(head=head, sections=_ruled(sections, rules), rules=rules, own=sections)
 
     @cached_property
     def decoded(self) -> Mapping[tuple[str, Digest], Section]:
-        """Its sections by target and digest."""
-        return {
-            (ref.target, Digest(ref.digest)): self.sections[ref.target]
-            for ref in self.head.sections
-        }
+        """Its sections, as the hub wrote them, by target and digest."""
+        own = self.own or self.sections
+        return {(ref.target, Digest(ref.digest)): own[ref.target] for ref in self.head.sections}
 
     @cached_property
     def dependents(self) -> Mapping[str, tuple[str, ...]]:
@@ -92,6 +96,16 @@ class Assignment:
         if self.head.detached != before.head.detached or self.rules != before.rules:
             names |= self.sections.keys()
         return names
+
+
+def _ruled(sections: Mapping[str, Section], rules: ClusterRules) -> Mapping[str, Section]:
+    """Put what is never compared on this cluster behind what each application says itself."""
+    if not rules.ignore:
+        return sections
+    return {
+        name: msgspec.structs.replace(section, ignore=(*section.ignore, *rules.ignore))
+        for name, section in sections.items()
+    }
 
 
 def _rules(head: Head, blobs: Mapping[Digest, bytes], before: Assignment | None) -> ClusterRules:
