@@ -171,6 +171,8 @@ class HubSettings:
     api: ApiListener
     repositories: tuple[FleetRepository, ...]
     """Where the documents of the fleet are: clusters, projects, Applications, ApplicationSets."""
+    templated_projects: tuple[str, ...] = ()
+    """Patterns of AppProjects that ApplicationSets may choose by a template; empty: a set's project is written out."""
     database: str = ""
     """SQLAlchemy URL; default: SQLite in the state folder."""
     access: tuple[Access, ...] = ()

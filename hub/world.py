@@ -33,6 +33,8 @@ class Worlds:
     clock: Clock
     answers: Answers | None = None
     """Who asks forges and plugins; without one nobody does, and the sets that need it fail."""
+    templated_projects: tuple[str, ...] = ()
+    """Patterns of projects that templates may choose."""
     _since: dict[SourceRequest, datetime] = field(default_factory=dict)
     _blobs: dict[BlobRequest, bytes] = field(default_factory=dict)
 
@@ -52,6 +54,7 @@ class Worlds:
         await asyncio.gather(*(repo.refresh() for repo in self.repos))
         documents = [found for repo in self.repos for found in repo.documents()]
         world, problems = assemble(documents, held_clusters)
+        world = replace(world, templated_projects=self.templated_projects)
         return await self.answer(world, used), problems
 
     async def answer(self, world: World, requests: Iterable[SourceRequest]) -> World:

@@ -37,6 +37,11 @@ def permits_source(project: AppProject, repo_url: str) -> bool:
     return matched
 
 
+def permits_namespace(project: AppProject, namespace: str) -> bool:
+    """Tell whether Applications of another namespace than Argo CD's own may use the project."""
+    return any(matches_glob(pattern, namespace) for pattern in project.source_namespaces)
+
+
 def permits_destination(project: AppProject, cluster: Cluster, namespace: str) -> bool:
     """Tell whether Applications of the project may go to a namespace of a cluster."""
     if project.only_scoped_clusters and cluster.project != project.name:

@@ -21,7 +21,7 @@ from fleet.errors import BadInput
 from fleet.generators.context import Context, Pending
 from fleet.generators.engine import Engine
 from fleet.generators.entries import rows_of
-from fleet.generators.extensions import extensions_of
+from fleet.generators.extensions import Extension, extensions_of
 from fleet.generators.kept import Kept
 from fleet.generators.params import GeneratorError, ParamSet
 from fleet.generators.result import (
@@ -130,6 +130,7 @@ def _filled(batch: _Batch, context: Context) -> Iterator[Application | SetError]
             context.engine,
             namespace=appset.namespace,
             keep_resources=appset.preserve_resources,
+            chooses_namespace=Extension.TEMPLATE_NAMESPACE in context.extensions,
         )
     except BadInput as error:
         yield _error(RENDER_ERROR, error)

@@ -1,6 +1,6 @@
 """What generators can beyond Argo CD's, for sets that ask for it by annotation.
 
-``gitopsfleet.io/generator-extensions: "matrix-n,deep-nesting,outer-join"``. Argo CD does not read the annotation and
+``gitopsfleet.io/generator-extensions: "matrix-n,deep-nesting,outer-join,template-namespace"``. Argo CD does not read the annotation and
 would refuse such a set, or drop rows of it, so nothing here happens unasked.
 """
 
@@ -23,6 +23,8 @@ class Extension(StrEnum):
     """Combinations inside of combinations, to any depth."""
     OUTER_JOIN = "outer-join"
     """A row for which the next child of a matrix has none stays, alone."""
+    TEMPLATE_NAMESPACE = "template-namespace"
+    """The template's ``metadata.namespace`` is that of its Applications, where the project's sourceNamespaces permit it."""
 
 
 def extensions_of(appset: ApplicationSet) -> frozenset[Extension]:

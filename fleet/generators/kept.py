@@ -50,7 +50,12 @@ class Kept:
         document = (digest_value(appset.document), appset.where, appset.unsupported)
         if document != self._document:
             self._old = _Generation()
-        surroundings = (world.clusters, world.projects, world.implicit_in_cluster)
+        surroundings = (
+            world.clusters,
+            world.projects,
+            world.implicit_in_cluster,
+            world.templated_projects,
+        )
         if surroundings != self._surroundings:
             self._old.verdicts = {}
         self._document, self._surroundings = document, surroundings

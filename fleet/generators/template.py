@@ -36,11 +36,21 @@ class ApplicationTemplate:
     """The template of one generator: ``spec.template`` under the generator's own."""
 
     def __init__(
-        self, template: JsonObject, engine: Engine, *, namespace: str, keep_resources: bool
+        self,
+        template: JsonObject,
+        engine: Engine,
+        *,
+        namespace: str,
+        keep_resources: bool,
+        chooses_namespace: bool = False,
     ) -> None:
-        """Compile a template that has the right shape; raises TemplateError."""
+        """Compile a template that has the right shape; raises TemplateError.
+
+        Applications are in ``namespace``, unless the template may choose and does.
+        """
         self.template = normalize(template, TEMPLATE)
         self._namespace = namespace
+        self._chooses_namespace = chooses_namespace
         self._finalizers = [] if keep_resources else [RESOURCES_FINALIZER]
         self._metadata = _compile(self.template["metadata"], _METADATA, engine)
         self._spec = _compile(self.template["spec"], _SPEC, engine)
@@ -58,7 +68,8 @@ class ApplicationTemplate:
             spec = dict(_filled(self._spec, params))
             if self._finalizers and not metadata.get("finalizers"):
                 metadata["finalizers"] = self._finalizers
-        metadata["namespace"] = self._namespace
+        if not (self._chooses_namespace and metadata.get("namespace")):
+            metadata["namespace"] = self._namespace
         return {
             "apiVersion": API_VERSION,
             "kind": "Application",

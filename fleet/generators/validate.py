@@ -6,15 +6,20 @@ Source: conformance topic "validation", argo.md 1.5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from fleet.argo.globs import matches_glob
 from fleet.argo.names import metadata_problems
+from fleet.argo.permissions import permits_namespace
 from fleet.argo.shapes import dotted
 from fleet.argo.sync_policy import problems as policy_problems
+from fleet.codec.jsontypes import JsonValue
 from fleet.errors import BadInput
 from fleet.generators.context import Context
 from fleet.generators.result import REFUSED_ERROR, VALIDATION_ERROR, SetError
 from fleet.model.application import Application, Destination
+from fleet.model.appset import ApplicationSet
+from fleet.model.project import AppProject
 from fleet.targets import ClusterIndex, find_project
 
 
@@ -48,10 +53,14 @@ class _Validator:
 
     def __init__(self, context: Context) -> None:
         self._set = context.appset.name
+        self._namespace = context.appset.namespace
+        self._permitted = (
+            context.world.templated_projects if _has_templated_project(context.appset) else ("*",)
+        )
         self._world = context.world
         self._clusters = ClusterIndex.of(context.world)
         self._destinations: dict[tuple[str, str], str] = {}
-        self._projects: dict[str, bool] = {}
+        self._projects: dict[str, AppProject | None] = {}
 
     def duplicate(self, name: str) -> SetError:
         return SetError(
@@ -82,14 +91,27 @@ class _Validator:
                 f"ApplicationSet {self._set} contains an application with no name; a name must be "
                 "set in the template's metadata.name or via a templatePatch"
             )
-        if not self._has_project(application.project):
+        project = self._project(application.project)
+        if project is None:
             return f"application references project {application.project} which does not exist"
+        if not any(matches_glob(pattern, project.name) for pattern in self._permitted):
+            return (
+                f"project {project.name} was chosen by a template, and the hub's settings permit that "
+                f"for {', '.join(self._permitted) or 'none'} (write it into the set, or add it to "
+                "templatedProjects)"
+            )
+        namespace = application.namespace
+        if namespace != self._namespace and not permits_namespace(project, namespace):
+            return (
+                f"application '{application.name}' in namespace '{namespace}' is not permitted to "
+                f"use project '{project.name}' (its sourceNamespaces do not name it)"
+            )
         wrong = self._destination_problem(application.destination)
         return f"application destination spec is invalid: {wrong}" if wrong else ""
 
-    def _has_project(self, name: str) -> bool:
+    def _project(self, name: str) -> AppProject | None:
         if name not in self._projects:
-            self._projects[name] = find_project(self._world.projects, name) is not None
+            self._projects[name] = find_project(self._world.projects, name)
         return self._projects[name]
 
     def _destination_problem(self, destination: Destination) -> str:
@@ -102,3 +124,23 @@ class _Validator:
                 hint = f" ({error.hint})" if error.hint else ""
                 self._destinations[key] = error.message + hint
         return self._destinations[key]
+
+
+def _has_templated_project(appset: ApplicationSet) -> bool:
+    """Whether rows can choose the project: in the set's template, or in one of a generator."""
+    return any(
+        "{{" in str(_member(_member(template, "spec"), "project"))
+        for template in (appset.template, *_templates(list(appset.generators)))
+    )
+
+
+def _templates(entries: JsonValue) -> Iterator[JsonValue]:
+    """The templates of generators, also of those inside of combinations, which nobody has checked."""
+    for entry in entries if isinstance(entries, list) else ():
+        for generator in entry.values() if isinstance(entry, dict) else ():
+            yield _member(generator, "template")
+            yield from _templates(_member(generator, "generators"))
+
+
+def _member(value: JsonValue, name: str) -> JsonValue:
+    return value.get(name) if isinstance(value, dict) else None

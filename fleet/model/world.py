@@ -106,3 +106,5 @@ class World:
     """Whether the cluster ``in-cluster`` exists although no record stands for it, as in Argo CD. A hub says
     False: there it is the cluster marked ``management``, or none (design decision 3)."""
     file_globs: FileGlobs = FileGlobs.LEGACY
+    templated_projects: tuple[str, ...] = ("*",)
+    """Patterns of projects that a set's template may choose; Argo CD lets it choose any (security.md row 87)."""

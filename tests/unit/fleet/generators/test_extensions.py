@@ -151,5 +151,5 @@ def test_an_unknown_extension_fails_the_set() -> None:
     message = failure(evaluate_set(make(THREE, "matrix-n, magic"), WORLD))
     assert message == (
         "metadata.annotations: gitopsfleet.io/generator-extensions names the unknown extension "
-        "'magic' (known: matrix-n, deep-nesting, outer-join)"
+        "'magic' (known: matrix-n, deep-nesting, outer-join, template-namespace)"
     )
