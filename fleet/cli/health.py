@@ -92,6 +92,8 @@ def health(
 async def _judge(rules: HealthRules, objects: list[JsonObject]) -> list[HealthResult | None]:
     judge = CustomHealth(SystemClock())
     try:
+        for problem in await judge.check(rules):
+            raise problem
         return await judge.judge(rules, objects)
     finally:
         await judge.close()

@@ -1,7 +1,7 @@
-"""The CEL library, loaded without its command line.
+"""The CEL library, loaded without its command line, and what its users read of it.
 
 Importing the package costs 26 MB (it brings typer and rich); its compiled module alone costs 3. Where the file cannot
-be loaded alone, the whole package is imported. Only `fleet.health.readywhen` uses this.
+be loaded alone, the whole package is imported. Only `fleet.health.readywhen` and `fleet.judge.cel` use this.
 """
 
 from __future__ import annotations
@@ -9,9 +9,15 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import re
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+_BOUND = re.compile(
+    r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,"
+)
 
 
 @functools.cache
@@ -35,3 +41,19 @@ def _load(file: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module
+
+
+def unknown_names(program: Any, text: str, known: frozenset[str]) -> list[str]:
+    """Return the names that an expression uses and nobody gives it, sorted."""
+    return sorted(set(program.variables()) - known - set(_BOUND.findall(text)))
+
+
+def syntax_error(error: Exception) -> str:
+    """Return place and reason of an error that `compile` raised; the library quotes the whole expression first."""
+    _, _, rest = str(error).partition("ERROR: ")
+    return one_line(rest.partition(" expecting {")[0] or str(error))
+
+
+def one_line(text: str) -> str:
+    """Shorten an error of the library to one line."""
+    return " ".join(text.split())[:300]

@@ -9,22 +9,18 @@ deadline (`fleet.health.readyworker`).
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
-from fleet.health.celengine import engine
+from fleet.health.celengine import engine, one_line, syntax_error, unknown_names
 from fleet.model.report import Ready
 
 MAX_LENGTH = 4096
 """The parser recurses: much longer chains end the process."""
 _VARIABLES = frozenset(("objects", "app"))
-_BOUND = re.compile(
-    r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +35,7 @@ class AppFacts:
 def check_expression(text: str) -> None:
     """Check form and names without evaluating anything; raises BadInput."""
     program = _compiled(text)
-    unknown = sorted(set(program.variables()) - _VARIABLES - set(_BOUND.findall(text)))
+    unknown = unknown_names(program, text, _VARIABLES)
     if unknown:
         raise BadInput(
             f"ready-when uses unknown names: {', '.join(unknown)}", hint="objects and app are known"
@@ -70,20 +66,10 @@ def _compiled(text: str) -> Any:
     try:
         return engine().compile(text)
     except Exception as error:
-        raise BadInput(f"ready-when is not valid CEL: {_position(str(error))}") from error
-
-
-def _position(text: str) -> str:
-    """The library quotes the whole expression first; what follows is the place and the reason."""
-    _, _, rest = text.partition("ERROR: ")
-    return _one_line(rest.partition(" expecting {")[0] or text)
+        raise BadInput(f"ready-when is not valid CEL: {syntax_error(error)}") from error
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"ready-when: no such key: {_one_line(str(error))}"
-    return f"ready-when: {_one_line(str(error))}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
+        return f"ready-when: no such key: {one_line(str(error))}"
+    return f"ready-when: {one_line(str(error))}"

@@ -7,7 +7,16 @@ from typing import Any
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
-from fleet.health.celengine import engine
+from fleet.health.celengine import engine, one_line, syntax_error, unknown_names
+
+_VARIABLES = frozenset(("obj",))
+
+
+def check(expression: str) -> None:
+    """Check form and names without evaluating anything; raises BadInput."""
+    names = unknown_names(_compiled(expression), expression, _VARIABLES)
+    if names:
+        raise BadInput(f"uses unknown names: {', '.join(names)}", hint="obj is known")
 
 
 def evaluate(expression: str, body: JsonObject) -> tuple[str, str] | None:
@@ -17,10 +26,10 @@ def evaluate(expression: str, body: JsonObject) -> tuple[str, str] | None:
         answer = program.execute({"obj": body})
     except KeyError as error:
         raise BadInput(
-            f"no such key: {_one_line(str(error))}", hint="ask has(obj.status) before what is in it"
+            f"no such key: {one_line(str(error))}", hint="ask has(obj.status) before what is in it"
         ) from error
     except Exception as error:
-        raise BadInput(_one_line(str(error))) from error
+        raise BadInput(one_line(str(error))) from error
     match answer:
         case None:
             return None
@@ -38,10 +47,4 @@ def _compiled(expression: str) -> Any:
     try:
         return engine().compile(expression)
     except Exception as error:
-        _, _, rest = str(error).partition("ERROR: ")
-        reason = rest.partition(" expecting {")[0] or str(error)
-        raise BadInput(f"is not valid CEL: {_one_line(reason)}") from error
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
+        raise BadInput(f"is not valid CEL: {syntax_error(error)}") from error

@@ -15,7 +15,7 @@ import msgspec
 
 from fleet.codec.canonical import Digest, digest_bytes
 from fleet.codec.jsontypes import JsonObject
-from fleet.errors import Transient
+from fleet.errors import BadInput, Transient
 from fleet.health.assess import DELETING, assess, kind_of
 from fleet.health.fields import at, text_at
 from fleet.health.result import HealthResult
@@ -74,6 +74,12 @@ class CustomHealth:
         spent: dict[str, HealthResult] = {}
         return [await self._judge(rules, item, spent) for item in objects]
 
+    async def check(self, rules: HealthRules) -> tuple[BadInput, ...]:
+        """Return what is wrong with the form of rules, as far as it shows without an object; raises Transient."""
+        spent: dict[str, HealthResult] = {}
+        found = [await self._ask(rule, None, spent) for rule in rules.rules]
+        return tuple(BadInput(result.message) for result in found if result is not None)
+
     async def run(self) -> None:
         """End the child when nobody asks, until cancelled."""
         await self._child.run()
@@ -102,7 +108,7 @@ class CustomHealth:
         return result
 
     async def _ask(
-        self, rule: HealthRule, body: JsonObject, spent: dict[str, HealthResult]
+        self, rule: HealthRule, body: JsonObject | None, spent: dict[str, HealthResult]
     ) -> HealthResult | None:
         question = {"language": rule.language, "text": rule.text, "object": body}
         try:

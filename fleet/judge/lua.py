@@ -30,16 +30,21 @@ math.pow = function(base, exponent) return base ^ exponent end
 """
 
 
+def check(script: str) -> None:
+    """Check the form of a script without running it; raises BadInput."""
+    if script.startswith(_BYTECODE):
+        raise BadInput("is bytecode, not a script")
+    try:
+        _runtime().compile(script)
+    except lua52.LuaError as error:
+        raise BadInput(_reason(str(error))) from error
+
+
 def evaluate(script: str, body: JsonObject) -> tuple[str, str] | None:
     """Return the status and message that a script gives; None for nothing. Raises BadInput with the script's error."""
     if script.startswith(_BYTECODE):
         raise BadInput("is bytecode, not a script")
-    lua = lua52.LuaRuntime(
-        register_eval=False,
-        register_builtins=False,
-        unpack_returned_tuples=True,
-        max_memory=_MEMORY,
-    )
+    lua = _runtime()
     try:
         lua.execute(_SANDBOX)
         lua.globals().obj = _table(lua, body)
@@ -51,6 +56,15 @@ def evaluate(script: str, body: JsonObject) -> tuple[str, str] | None:
         raise BadInput(_reason(str(error))) from error
     except UnicodeDecodeError as error:
         raise BadInput("gives a text that is no UTF-8") from error
+
+
+def _runtime() -> Any:
+    return lua52.LuaRuntime(
+        register_eval=False,
+        register_builtins=False,
+        unpack_returned_tuples=True,
+        max_memory=_MEMORY,
+    )
 
 
 def _read(answer: Any) -> tuple[str, str] | None:
@@ -77,7 +91,7 @@ def _table(lua: Any, value: JsonValue) -> Any:
 
 def _reason(text: str) -> str:
     """The error without the interpreter's name for the chunk and its stack."""
-    first = text.partition("\nstack traceback")[0]
+    first = text.partition("\nstack traceback")[0].removeprefix("error loading code: ")
     return " ".join(
         first.replace('[string "<python>"]', "line ").replace("line :", "line ").split()
     )[:300]

@@ -1,7 +1,8 @@
 """The child process that runs health rules: ``python -m fleet.judge.worker SECONDS BYTES``.
 
 A question is one line, ``{"language", "text", "object"}``, and its answer is one, ``{"status", "message"}``:
-without a status the rule gives none, and ``error`` says why it cannot be used. A rule that takes longer than its
+without a status the rule gives none, and ``error`` says why it cannot be used. Without an object the rule is only
+checked. A rule that takes longer than its
 processor time ends the process with SIGPROF, one that needs more memory than there is with status 3: what a
 script does cannot be interrupted otherwise, and the parent (`fleet.judge.custom`) knows from the status what happened.
 """
@@ -28,11 +29,11 @@ _STATUSES = frozenset(Health)
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule and the object it is asked about."""
+    """One rule and the object it is asked about; None: check the rule."""
 
     language: Language
     text: str
-    object: JsonObject
+    object: JsonObject | None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,9 +46,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def answer_to(question: Question) -> Answer:
     """Run the rule."""
-    evaluate = lua.evaluate if question.language is Language.LUA else cel.evaluate
+    language = lua if question.language is Language.LUA else cel
     try:
-        found = evaluate(question.text, question.object)
+        if question.object is None:
+            language.check(question.text)
+            return Answer()
+        found = language.evaluate(question.text, question.object)
     except BadInput as error:
         return Answer(error=str(error))
     if found is None:

@@ -138,6 +138,11 @@ def test_own_rules(fleet: Fleet, tmp_path: Path) -> None:
             "ConfigMap argocd-cm: data.resource.customizations.health.apps_Deploy_ment: does not end in",
             id="key",
         ),
+        pytest.param(
+            RULES.replace("return {", "return {{"),
+            "the health rule resource.customizations.health.apps_Deployment cannot be used: line 2",
+            id="script",
+        ),
     ],
 )
 def test_rules_that_cannot_be_used(fleet: Fleet, tmp_path: Path, text: str, message: str) -> None:

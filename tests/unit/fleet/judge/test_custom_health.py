@@ -128,6 +128,33 @@ def test_cel_that_cannot_be_used(expression: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "message"),
+    [
+        pytest.param("return {", Language.LUA, "line 1: unexpected symbol", id="lua"),
+        pytest.param("obj.status ==", Language.CEL, "is not valid CEL", id="cel"),
+        pytest.param("object.x == 1 ? 'Healthy' : ''", Language.CEL, "unknown names: object", id="name"),
+    ],
+)  # fmt: skip
+async def test_the_form_of_rules_is_checked_without_an_object(
+    judge: CustomHealth, text: str, language: Language, message: str
+) -> None:
+    (problem,) = await judge.check(rules(text, language))
+    assert message in str(problem)
+    assert "the health rule key cannot be used" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        pytest.param("while true do end", Language.LUA, id="lua-is-not-run"),
+        pytest.param("obj.a.exists(c, c.b == 1) ? 'Healthy' : null", Language.CEL, id="cel"),
+    ],
+)
+async def test_rules_of_good_form_pass(judge: CustomHealth, text: str, language: Language) -> None:
+    assert await judge.check(rules(text, language)) == ()
+
+
 async def test_kinds_with_a_rule_by_it_and_others_as_ever(judge: CustomHealth) -> None:
     pod: JsonObject = {"apiVersion": "v1", "kind": "Pod", "status": {"phase": "Failed"}}
     config: JsonObject = {"apiVersion": "v1", "kind": "ConfigMap"}
