@@ -13,7 +13,7 @@ from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.sync import fieldset
 from fleet.sync.fieldset import FieldTree
 from fleet.sync.lists import member_name, merge_key
-from fleet.sync.quantities import same_quantity
+from fleet.sync.quantities import canonical, same_quantity
 
 _SERVER_METADATA = frozenset(
     ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
@@ -45,7 +45,9 @@ def counted(body: JsonObject, owned: FieldTree | None = None) -> JsonObject:
 
     Two states are equal if that is equal.
     """
-    return normal(body) if owned is None else fieldset.only(normal(body), owned)
+    found = normal(body) if owned is None else fieldset.only(normal(body), owned)
+    result: JsonObject = canonical(found)
+    return result
 
 
 def normal(body: JsonObject) -> JsonObject:
@@ -58,13 +60,20 @@ def normal(body: JsonObject) -> JsonObject:
 
 
 def stored(body: JsonObject) -> JsonObject:
-    """Return the object in the form that the server keeps: a Secret's stringData is data."""
-    texts = body.get("stringData")
-    if body.get("kind") != "Secret" or not isinstance(texts, dict):
+    """Return the object in the form that the server keeps: a Secret's stringData is data.
+
+    Applied as it is written, nobody would own that data: keys that left git would stay, and changes of it go unseen.
+    """
+    if body.get("kind") != "Secret" or body.get("apiVersion") != "v1":
         return body
-    encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in texts.items()}
+    texts, data = body.get("stringData"), body.get("data") or {}
+    if not isinstance(texts, dict) or not isinstance(data, dict):
+        return body
+    if not all(isinstance(value, str) for value in texts.values()):
+        return body  # the server says what is wrong with it
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in texts.items()}
     rest = {key: value for key, value in body.items() if key != "stringData"}
-    return {**rest, "data": {**(body.get("data") or {}), **encoded}}
+    return {**rest, "data": {**data, **encoded}}
 
 
 def _covers(wanted: JsonValue, found: JsonValue, path: tuple[str, ...]) -> bool:

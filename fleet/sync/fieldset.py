@@ -101,14 +101,21 @@ def _only(value: JsonValue, owned: FieldTree, key: JsonObject) -> JsonValue:
         found = {
             name: _only(item, below, {})
             for name, item in value.items()
-            if (below := step_below(owned, name)) is not None
+            if (below := step_below(owned, name)) is not None and _fits(item, below)
         }
         return {**{name: value[name] for name in key if name in value}, **found}
     if isinstance(value, list):
         return [
-            _only(item, below, key_of(step)) for step, below, item in _matched(value, owned) if step
+            _only(item, below, key_of(step))
+            for step, below, item in _matched(value, owned)
+            if step and _fits(item, below)
         ]
     return value
+
+
+def _fits(value: JsonValue, owned: FieldTree) -> bool:
+    """Whether something can be owned below this value, where the tree says so."""
+    return not owned or isinstance(value, dict | list)
 
 
 def _matched(

@@ -152,6 +152,11 @@ class _Place:
     def below(self, key: str) -> _Place:
         return _Place(*(_member(value, key) for value in self._values()))
 
+    def tidy(self) -> JsonValue:
+        """What is wanted; absent if nothing is left of it."""
+        clean = _tidied(self.asked, self.wanted)
+        return _ABSENT if clean == {} and self.asked != {} else clean
+
     def lists(self) -> tuple[list[JsonValue], ...]:
         return tuple(value if isinstance(value, list) else [] for value in self._values())
 
@@ -171,15 +176,14 @@ def _member(value: JsonValue, key: str) -> JsonValue:
 def _restored(at: _Place, ours: FieldTree | None) -> JsonValue:
     """Take the live value where it is ignored, the wanted one everywhere else."""
     if at.live is _ABSENT:
-        clean = _tidied(at.asked, at.wanted)
-        return _ABSENT if clean == {} and at.asked != {} else clean
+        return at.tidy()
     if at.rest is _ABSENT:
         return at.live if at.asked is not _ABSENT or ours is not None else _ABSENT
     if isinstance(at.live, dict) and isinstance(at.rest, dict) and not _is_other(at.asked, dict):
         return _restored_map(at, ours or {})
     if at.wanted is _ABSENT:
         return at.live if at.asked is not _ABSENT else _ABSENT
-    return _restored_list(at, ours or {}) if at.are(list) else at.wanted
+    return _restored_list(at, ours or {}) if at.are(list) else at.tidy()
 
 
 def _is_other(value: JsonValue, sort: type) -> bool:

@@ -24,18 +24,32 @@ _SUFFIXES = {
 }  # fmt: skip
 
 
+def canonical(value: JsonValue, path: tuple[str, ...] = ()) -> JsonValue:
+    """Return the value with amounts written in one way, so that equal ones are equal texts."""
+    if isinstance(value, dict):
+        return {key: canonical(item, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [canonical(item, path) for item in value]
+    amount = _quantity(value) if _is_place(path) else None
+    return value if amount is None else f"{amount.normalize():f}"
+
+
 def same_quantity(one: JsonValue, other: JsonValue, path: tuple[str, ...]) -> bool:
-    if set(path) & _OPAQUE or not set(path[-2:]) & _QUANTITY_PLACES:
+    if not _is_place(path):
         return False
     amounts = [_quantity(value) for value in (one, other)]
     return amounts[0] is not None and amounts[0] == amounts[1]
+
+
+def _is_place(path: tuple[str, ...]) -> bool:
+    return not set(path) & _OPAQUE and bool(set(path[-2:]) & _QUANTITY_PLACES)
 
 
 def _quantity(value: JsonValue) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     text = str(value)
-    number = text.rstrip("numkMGTPEi")
+    number = text.rstrip("numkKMGTPEi")
     suffix = text[len(number) :]
     try:
         amount = Decimal(number) * _SUFFIXES[suffix]

@@ -46,14 +46,27 @@ from fleet.sync.compare import counted, matches, merged
             True,
         ),
         (
+            "{s: {resources: {limits: {memory: 1024Ki}}}}",
+            "{s: {resources: {limits: {memory: 1Mi}}}}",
+            True,
+        ),
+        (
             "{s: {resources: {limits: {memory: 1Gi}}}}",
             "{s: {resources: {limits: {memory: 1G}}}}",
             False,
         ),
         ("{data: {cpu: '1.0'}}", "{data: {cpu: '1'}}", False),
         ("{metadata: {labels: {cpu: '1.0'}}}", "{metadata: {labels: {cpu: '1'}}}", False),
-        ("{kind: Secret, stringData: {a: b}}", "{kind: Secret, data: {a: Yg==}}", True),
-        ("{kind: Secret, stringData: {a: b}}", "{kind: Secret, data: {a: Yw==}}", False),
+        (
+            "{apiVersion: v1, kind: Secret, stringData: {a: b}}",
+            "{apiVersion: v1, kind: Secret, data: {a: Yg==}}",
+            True,
+        ),
+        (
+            "{apiVersion: v1, kind: Secret, stringData: {a: b}}",
+            "{apiVersion: v1, kind: Secret, data: {a: Yw==}}",
+            False,
+        ),
         ("{spec: {a: 1.0}}", "{spec: {a: 1}}", True),
         (
             "{s: {ports: [{containerPort: 80}]}}",
