@@ -57,9 +57,8 @@ class Pacer:
         """Seconds until the object may be written again; 0 = now."""
         now = self._clock.monotonic()
         paces = (self._failures.get(ref), self._heals.get(ref))
-        return max(
-            0.0, *(pace.due - now for pace in paces if pace is not None and pace.digest == digest)
-        )
+        left = [pace.due - now for pace in paces if pace is not None and pace.digest == digest]
+        return max((0.0, *left))
 
     def error(self, ref: ObjectRef) -> FleetError | None:
         """Why an object that has to wait could not be written; None where it is only healed too often."""
