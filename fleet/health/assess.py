@@ -29,8 +29,7 @@ def assess(object: JsonObject) -> HealthResult | None:  # noqa: A002  # the doma
         case None:
             return None
         case str() as text:
-            last_resort = _WAITS if found.is_own else generic(object)
-            return row(text).judge(object) or last_resort
+            return row(text).judge(object) or (_WAITS if found.is_own else generic(object))
         case rule:
             return rule(object)
 

@@ -26,7 +26,7 @@ import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.health.fields import at, is_behind, maps_at, number_at, text_at
@@ -45,26 +45,28 @@ _EMPTY: tuple[JsonValue, ...] = (None, False, "", [], {})
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Globs of which a text must match one, or none."""
+    """Words and globs of which a text must match one, or none."""
 
-    globs: tuple[str, ...]
-    excluded: bool = False
+    words: frozenset[str]
+    globs: tuple[re.Pattern[str], ...]
+    excluded: bool
 
     def hold(self, text: str) -> bool:
-        return any(fnmatchcase(text, glob) for glob in self.globs) is not self.excluded
+        found = text in self.words or any(glob.fullmatch(text) for glob in self.globs)
+        return found is not self.excluded
 
 
 @dataclass(frozen=True, slots=True)
 class _ConditionTest:
     """A test of one condition; which texts it looks at, and the words for them."""
 
-    type: str
+    type: _Words
     words: tuple[tuple[str, _Words], ...]
     negated: bool
 
     def message(self, body: JsonObject) -> str | None:
         for item in maps_at(body, "status", "conditions"):
-            if fnmatchcase(text_at(item, "type"), self.type) and self._fits(item):
+            if self.type.hold(text_at(item, "type")) and self._fits(item):
                 return (
                     None if self.negated else (text_at(item, "message") or text_at(item, "reason"))
                 )
@@ -185,7 +187,7 @@ def _test(text: str) -> _Test:
     if "status" not in given and "reason" not in given:
         given["status"] = "True"
     words = tuple((name, _words(value)) for name, value in given.items())
-    return _ConditionTest(parts["type"], words, negated)
+    return _ConditionTest(_words(parts["type"]), words, negated)
 
 
 def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
@@ -196,7 +198,10 @@ def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
 
 
 def _words(text: str) -> _Words:
-    return _Words(tuple(text.removeprefix("!").split("|")), text.startswith("!"))
+    excluded, text = text.startswith("!"), text.removeprefix("!")
+    parts = text.split("|")
+    globs = tuple(re.compile(translate(part)) for part in parts if "*" in part or "?" in part)
+    return _Words(frozenset(parts), globs, excluded)
 
 
 def _text(value: JsonValue) -> str:
