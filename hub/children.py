@@ -7,14 +7,14 @@ whatever is not known right now leaves everything as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from fleet import children, guard
 from fleet.argo.children import Child, with_parents
 from fleet.argo.reading import Problem
-from fleet.children import Choice, Parent
+from fleet.children import Choice
 from fleet.errors import Where
 from fleet.generators import inforce
 from fleet.model.application import Application, Deletion
@@ -45,6 +45,7 @@ class Adoption:
     chains: Mapping[str, tuple[AppName, ...]] = field(default_factory=dict)
     """By set that is a child: the Applications above it."""
     awaited: frozenset[TargetId] = frozenset()
+    being_rendered: frozenset[TargetId] = frozenset()
     awaited_children: frozenset[AppName] = frozenset()
 
     def extend(self, world: World) -> World:
@@ -54,6 +55,24 @@ class Adoption:
             appsets={**self.appsets, **world.appsets},
             projects={**self.projects, **world.projects},
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weight:
+    """How a choice is judged."""
+
+    subject: str
+    verdict: guard.Verdict
+    hold: Hold | None
+    earlier: tuple[guard.Size, ...]
+    harmless: frozenset[str]
+    leaving: frozenset[str]
+    count: int
+
+    @property
+    def message(self) -> str:
+        """What it waits for."""
+        return self.hold.message if self.hold else ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,16 +91,14 @@ class Children:
             confirmed |= self._seen_leaving
         judge.confirmed = confirmed if any(c.management for c in judge.world.clusters) else None
         facts = {fact.parent.name: fact for fact in self.parents.facts(judge.world)}
-        choices = children.choose(
-            [fact.parent for fact in facts.values()],
-            self.parents.fleet(facts.values(), judge.world, confirmed),
-        )
+        choices, weights = self._choose(facts, judge, confirmed)
         self._confirmed = confirmed
         for name, choice in choices.items():
-            judge.outcome.leaving |= choice.leaving
-            choices[name] = self._judge(facts[name], choice, judge)
+            judge.outcome.leaving |= choice.leaving | weights[name].leaving
+            self._put_in_force(facts[name], choice, weights[name], judge)
             judge.outcome.problems += _problems(facts[name], choice)
         rows = {name: judge.outcome.rows.get(PARENT + name, Rows()) for name in choices}
+        moving = [facts[name] for name, choice in choices.items() if choice.pending or choice.extra]
         return Adoption(
             choices=choices,
             parents=frozenset(name for name, fact in facts.items() if not fact.parent.is_gone),
@@ -90,11 +107,9 @@ class Children:
             chains={
                 key: choices[name].chain for name, each in rows.items() for key in each.appsets
             },
-            awaited=frozenset(
-                id_
-                for name, choice in choices.items()
-                if choice.pending or choice.extra
-                for id_ in facts[name].awaited
+            awaited=frozenset(id_ for fact in moving for id_ in fact.awaited),
+            being_rendered=frozenset(
+                fact.target.id for fact in moving if fact.is_rendering and fact.target
             ),
             awaited_children=frozenset(
                 AppName(key) for choice in choices.values() for key in choice.awaited
@@ -132,39 +147,75 @@ class Children:
             if not (current and busy):
                 await self.parents.syncs.done(name)
 
-    def _judge(self, fact: Fact, choice: Choice, judge: Judge) -> Choice:
-        """Put the choice of one parent in the rows, unless it would remove too much; returns what is in force."""
-        parent, outcome = fact.parent, judge.outcome
-        owner, subject = PARENT + parent.name, HOLD + parent.name
-        rows = self.parents.accepted.get(owner)
-        if choice.deferred or (parent.offer is None and not parent.is_gone):
-            outcome.unsure.add(subject)
+    def _choose(
+        self, facts: Mapping[AppName, Fact], judge: Judge, confirmed: Set[str]
+    ) -> tuple[dict[AppName, Choice], dict[AppName, _Weight]]:
+        """Decide until nobody else is held: what a held parent does not take stays with the one that has it."""
+        fleet = self.parents.fleet(facts.values(), judge.world, confirmed)
+        held: dict[AppName, _Weight] = {}
+        while True:
+            parents = [
+                replace(fact.parent, waits_for=held[name].message) if name in held else fact.parent
+                for name, fact in facts.items()
+            ]
+            choices = children.choose(parents, fleet)
+            weights = {
+                name: held.get(name) or self._weigh(facts[name], choice, judge)
+                for name, choice in choices.items()
+            }
+            now_held = {name: weight for name, weight in weights.items() if weight.hold}
+            if now_held.keys() == held.keys():
+                return choices, weights
+            held = now_held
+
+    def _weigh(self, fact: Fact, choice: Choice, judge: Judge) -> _Weight:
+        """Judge all that a choice would remove at once or as soon as everything is rendered again."""
+        parent = fact.parent
+        rows = self.parents.accepted.get(PARENT + parent.name)
         before = {k: c for k, c in parent.in_force.items() if k not in choice.handed_over}
-        counted = _countable(before, judge)
+        after = {k: c for k, c in choice.in_force.items() if k not in choice.deferred}
+        counted, harmless = _countable(before, judge), set[str]()
         if parent.is_gone:
             going = {
-                AppName(key): item
-                for key, item in _applications(before).items()
-                if key not in choice.in_force
+                AppName(k): item for k, item in _applications(before).items() if k not in after
             }
             harmless = {str(name) for name in inforce.harmless(going)}
-            outcome.harmless |= harmless
             counted -= harmless
-        elsewhere = len(parent.in_force) - len(counted | (choice.in_force.keys() & before.keys()))
+        elsewhere = len(parent.in_force) - len(counted | (after.keys() & before.keys()))
         earlier = guard.without(rows.sizes, elsewhere)
-        weighed = judge.weigh(
+        verdict = _verdict(fact, counted, after, guard.baseline(earlier, judge.now))
+        subject = HOLD + parent.name
+        hold = judge.held(
             subject,
-            _verdict(fact, counted, choice, guard.baseline(earlier, judge.now)),
-            earlier,
-            new={key: child.item for key, child in choice.in_force.items() if child.item},
+            verdict,
+            new={key: child.item for key, child in after.items() if child.item},
             previous={key: child.item for key, child in before.items() if child.item},
         )
-        if weighed.hold is not None:
-            outcome.rows[owner] = rows
-            return _held(choice, parent, weighed.hold)
-        if choice.in_force or (rows.sizes and not parent.is_gone):
-            outcome.rows[owner] = self._rows(fact, rows, choice, weighed.sizes)
-        return choice
+        return _Weight(
+            subject=subject,
+            verdict=verdict,
+            hold=hold,
+            earlier=earlier,
+            harmless=frozenset(harmless),
+            leaving=choice.leaving,
+            count=len(after),
+        )
+
+    def _put_in_force(self, fact: Fact, choice: Choice, weight: _Weight, judge: Judge) -> None:
+        """Put the choice of one parent in the rows; an approval has served only when everything is gone."""
+        parent, outcome = fact.parent, judge.outcome
+        owner = PARENT + parent.name
+        rows = self.parents.accepted.get(owner)
+        sizes = rows.sizes
+        outcome.harmless |= weight.harmless
+        if weight.hold is not None:
+            outcome.holds[weight.subject] = weight.hold
+        elif choice.deferred or (parent.offer is None and not parent.is_gone):
+            outcome.unsure.add(weight.subject)
+        else:
+            sizes = judge.passed(weight.subject, weight.verdict, weight.earlier, weight.count)
+        if choice.in_force or (sizes and not parent.is_gone):
+            outcome.rows[owner] = self._rows(fact, rows, choice, sizes)
 
     def _rows(
         self, fact: Fact, before: Rows, choice: Choice, sizes: tuple[guard.Size, ...]
@@ -188,22 +239,11 @@ class Children:
         return before if _is_same(new, before) else new
 
 
-def _held(choice: Choice, parent: Parent, hold: Hold) -> Choice:
-    """The choice when all of it waits for an approval."""
-    return replace(
-        choice,
-        in_force=parent.in_force,
-        pending=tuple(sorted({*choice.pending, *hold.added, *hold.changed})),
-        extra=tuple(sorted({*choice.extra, *hold.removed})),
-        waits_for=hold.message,
-    )
-
-
-def _verdict(fact: Fact, counted: set[str], choice: Choice, largest: int) -> guard.Verdict:
+def _verdict(fact: Fact, counted: set[str], after: Collection[str], largest: int) -> guard.Verdict:
     parent, application = fact.parent, fact.application
     verdict = guard.judge(
         counted,
-        set(choice.in_force),
+        set(after),
         largest=largest,
         what=f"application {parent.name!r}, with the documents it brings to the fleet,",
         allowed=inforce.max_removals(application),

@@ -192,6 +192,7 @@ class Evaluator:
             children=adoption.choices,
             unrendered=unrendered,
             awaited=adoption.awaited | _targets_of(adoption.awaited_children, targets),
+            being_rendered=adoption.being_rendered,
             is_restless=outcome.is_provisional
             or any(choice.deferred for choice in adoption.choices.values())
             or not adoption.parents <= applications.keys(),

@@ -130,7 +130,7 @@ class Joints:
                 del self._rendering[id_.cluster]
                 self.queues.clusters.add(id_.cluster)
                 self._look_again()
-        if id_ in self.state.desired.awaited:
+        if id_ in self.state.desired.being_rendered:
             self.queues.brought()
 
     def assigned(self, moved: frozenset[TargetId]) -> None:

@@ -18,7 +18,7 @@ from fleet.argo.policy import Trim
 from fleet.errors import BadInput
 from fleet.generators import inforce
 from fleet.generators.result import Failed, Generated, Inputs
-from fleet.model.application import Application
+from fleet.model.application import Application, Destination
 from fleet.model.appset import ApplicationSet
 from fleet.model.identity import AppName
 from fleet.model.world import World
@@ -54,14 +54,6 @@ class Outcome:
     """Whether something is kept that leaves: no approval has served yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighed:
-    """Whether a result may be used: what is held of it, or the sizes to remember with it."""
-
-    hold: Hold | None = None
-    sizes: tuple[guard.Size, ...] = ()
-
-
 @dataclass(slots=True, kw_only=True)
 class Judge:
     """Judges one evaluation."""
@@ -77,6 +69,7 @@ class Judge:
     may bring what a document or a set lets go. None: no manifests bring anything."""
     outcome: Outcome = field(default_factory=Outcome)
     _index: ClusterIndex = field(init=False)
+    _reachable: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._index = ClusterIndex.of(self.world)
@@ -162,28 +155,31 @@ class Judge:
         """Names whose loss counts: an application of a cluster that left git is detached, not removed."""
         return {name for name, item in applications.items() if self._has_cluster(item)}
 
-    def weigh(
+    def held(
         self,
         subject: str,
         verdict: guard.Verdict,
-        earlier: tuple[guard.Size, ...],
         *,
         new: Mapping[T, setstatus.Documented],
         previous: Mapping[T, setstatus.Documented],
-    ) -> Weighed:
-        """Let a verdict pass, or hold it unless exactly this was approved; keeps count of sizes."""
-        sizes = guard.remember(earlier, len(new), self.now)
+    ) -> Hold | None:
+        """Hold a result, unless the budget has room for it or exactly this was approved."""
+        if not verdict.held:
+            return None
+        hold = setstatus.hold(subject, verdict, new, previous)
+        return None if self.approvals.get(subject) == hold.digest else hold
+
+    def passed(
+        self, subject: str, verdict: guard.Verdict, earlier: tuple[guard.Size, ...], count: int
+    ) -> tuple[guard.Size, ...]:
+        """Count a result that comes into force; returns the sizes to remember with it."""
         if verdict.held:
-            hold = setstatus.hold(subject, verdict, new, previous)
-            if self.approvals.get(subject) != hold.digest:
-                self.outcome.holds[subject] = hold
-                return Weighed(hold=hold)
             self.outcome.used_approvals.add(subject)
             self.outcome.approved |= {name for name in verdict.removed if "/" not in name}
-            sizes = (guard.Size(self.now, len(new)),)
-        if sizes and earlier and sizes[-1].count == earlier[-1].count:
-            sizes = earlier  # an unchanged size is not worth a write at every evaluation
-        return Weighed(sizes=sizes)
+            return (guard.Size(self.now, count),)
+        sizes = guard.remember(earlier, count, self.now)
+        # an unchanged size is not worth a write at every evaluation
+        return earlier if earlier and sizes[-1].count == earlier[-1].count else sizes
 
     def _previous(self) -> dict[AppName, Application]:
         owners = sorted(self.accepted.names())
@@ -216,20 +212,22 @@ class Judge:
             what=f"ApplicationSet {name!r}",
             allowed=inforce.max_removals(appset),
         )
-        weighed = self.weigh(
-            f"appset/{name}", verdict, earlier, new=new, previous=previous.applications
-        )
-        if weighed.hold is not None:
+        subject = f"appset/{name}"
+        hold = self.held(subject, verdict, new=new, previous=previous.applications)
+        if hold is not None:
+            outcome.holds[subject] = hold
             outcome.rows[name] = previous
             outcome.sets[name] = setstatus.status(
                 name, result, previous.applications, verdict.message
             )
-        elif appset is not None:
+            return
+        sizes = self.passed(subject, verdict, earlier, len(new))
+        if appset is not None:
             outlive = inforce.outlive(appset)
-            outcome.rows[name] = Rows(applications=new, sizes=weighed.sizes, outlive=outlive)
+            outcome.rows[name] = Rows(applications=new, sizes=sizes, outlive=outlive)
             outcome.sets[name] = setstatus.status(name, result, new, "")
         elif new:
-            outcome.rows[name] = Rows(applications=new, sizes=weighed.sizes, outlive=True)
+            outcome.rows[name] = Rows(applications=new, sizes=sizes, outlive=True)
             outcome.sets[name] = replace(
                 setstatus.status(name, None, new, ""), reason=setstatus.DELETED
             )
@@ -266,8 +264,16 @@ class Judge:
         return kept
 
     def _has_cluster(self, application: Application) -> bool:
+        destination = application.destination
+        place = destination.name, destination.server
+        known = self._reachable.get(place)
+        if known is None:
+            known = self._reachable[place] = self._resolves(destination)
+        return known
+
+    def _resolves(self, destination: Destination) -> bool:
         try:
-            self._index.resolve(application.destination)
+            self._index.resolve(destination)
         except BadInput:
             return False
         return True

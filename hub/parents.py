@@ -35,6 +35,7 @@ class Fact:
     application: Application | None
     awaited: frozenset[TargetId] = frozenset()
     """Targets whose news may let it move."""
+    is_rendering: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +85,8 @@ class Parents:
             waits_for=waits_for,
             denied=self._denied(offer, application, target, world),
         )
-        return Fact(parent, target, application, awaited)
+        is_rendering = target is not None and self.is_rendering(target.id)
+        return Fact(parent, target, application, awaited, is_rendering)
 
     def _children(self, name: AppName, rows: Rows) -> dict[str, Child]:
         known = self._in_force.get(name)
@@ -152,7 +154,7 @@ class Parents:
         id_, state = target.id, self.state
         candidate, pin = state.candidates.get(id_), state.pins.get(id_)
         if self.is_rendering(id_):
-            return "it is being rendered", frozenset((id_,))
+            return "it is being rendered", frozenset()
         if target.held:
             return target.held, frozenset()
         if candidate is None:

@@ -106,6 +106,8 @@ class Desired:
     """Targets that may bring children, of which nothing is known yet."""
     awaited: frozenset[TargetId] = frozenset()
     """Targets whose news may let children come into force."""
+    being_rendered: frozenset[TargetId] = frozenset()
+    """Targets that would have changed what they bring, had they not been about to be rendered."""
     is_restless: bool = False
     """Whether another evaluation is due as soon as everything is rendered."""
     evaluated: bool = False

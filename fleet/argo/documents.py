@@ -39,7 +39,8 @@ class FleetDocuments:
     applications: tuple[Application, ...] = ()
     projects: tuple[AppProject, ...] = ()
     resources: tuple[JsonObject, ...] = ()
-    """ConfigMaps about kinds and other objects with a status, which the clusterDecisionResource generator reads."""
+    """ConfigMaps about kinds and other objects with a status, which the clusterDecisionResource generator reads; and
+    Argo CD's own settings, for the rules in them."""
     problems: tuple[Problem, ...] = ()
     ignored: int = 0
     """Documents of kinds that mean nothing here."""
@@ -120,7 +121,7 @@ def _read(document: Document, file: str, sorting: _Sorting) -> None:
         reader.error(("kind",), f"{FLEET} has no kind {kind}; it has Cluster")
         sorting.problems += reader.problems
     else:
-        if _decides(kind, value):
+        if _decides(kind, value) or _rules(kind, value):
             sorting.resources.append(value)
         sorting.ignored += 1
 
@@ -130,6 +131,14 @@ def _decides(kind: str, value: JsonObject) -> bool:
     data = value.get("data")
     explains = kind == "ConfigMap" and isinstance(data, dict) and "apiVersion" in data
     return explains or isinstance(value.get("status"), dict)
+
+
+def _rules(kind: str, value: JsonObject) -> bool:
+    """Tell whether this is Argo CD's ConfigMap of settings."""
+    metadata = value.get("metadata")
+    return (
+        kind == "ConfigMap" and isinstance(metadata, dict) and metadata.get("name") == "argocd-cm"
+    )
 
 
 _READERS: dict[tuple[str, str], Callable[[Reader], Item | None]] = {
