@@ -10,7 +10,7 @@ Pure: facts in, decisions out; `hub.dispatch` fetches the facts and carries the 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleet.model.assignment import Held, Hold
 from fleet.model.identity import TargetId
@@ -38,6 +38,23 @@ class Decision:
     waiting_for: tuple[str, ...] = ()
     ungated: bool = False
     """A return to what was there before: no dependency on the cluster holds it back either."""
+    automated: bool = False
+    """A rollout lets it go: it is applied although its policy leaves that to people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What the rollout of its ApplicationSet says about a target; one that says nothing holds it where it is."""
+
+    message: str
+    """Why it may have no other artifact than these."""
+    let_go: str = ""
+    """The new artifact that it may have."""
+    returned: str = ""
+    """The earlier one that it was brought back to."""
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """Objects by kind of that one."""
+    automated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +69,44 @@ class Facts:
     statuses: Mapping[TargetId, TargetStatus]
 
 
-def decide(target: Target, facts: Facts, *, over_budget: str = "") -> Decision:
-    """Decide one target; ``over_budget`` says what its new artifact would remove too much of, if it does."""
+def decide(
+    target: Target, facts: Facts, *, over_budget: str = "", gate: Gate | None = None
+) -> Decision:
+    """Decide one target; ``over_budget`` says what its new artifact would remove too much of, if it does.
+
+    ``gate`` speaks for the rollout of a target whose ApplicationSet has one.
+    """
+    if gate is None:
+        return _decided(target, facts, over_budget)
+    if gate.returned:
+        held = Held(reason=Hold.ROLLOUT, message=gate.message)
+        return Decision(digest=gate.returned, held=held, ungated=True, automated=True)
+    decision = _decided(target, facts, over_budget)
+    if decision.digest not in (gate.let_go, facts.assigned.get(target.id, "")):
+        decision = Decision(
+            digest=facts.assigned.get(target.id, ""),
+            held=Held(reason=Hold.ROLLOUT, message=gate.message),
+        )
+    return replace(decision, automated=gate.automated)
+
+
+def obstacle(target: Target, facts: Facts, *, over_budget: str = "") -> str:
+    """Say why a target could not have its new artifact now, were it let go; empty when it could."""
+    decision = _decided(target, facts, over_budget)
+    if decision.held is not None:
+        return decision.held.message
+    lacks = (f"{needed} is missing: {lack}" for needed, lack in lacking(target, facts).items())
+    return "; ".join(lacks)
+
+
+def lacking(target: Target, facts: Facts) -> dict[TargetId, str]:
+    """Return the dependencies that are not satisfied, on any cluster, each with what it lacks."""
+    needed = {id_ for edge in target.edges for id_ in edge.targets}
+    lacks = {id_: unsatisfied(id_, facts) for id_ in sorted(needed)}
+    return {id_: lack for id_, lack in lacks.items() if lack}
+
+
+def _decided(target: Target, facts: Facts, over_budget: str) -> Decision:
     current = facts.assigned.get(target.id, "")
     candidate = facts.candidates.get(target.id)
     if target.held:

@@ -64,6 +64,8 @@ from hub.renderings import Renderings
 from hub.requests import Requests
 from hub.retention import Retention
 from hub.rollbacks import Rollbacks
+from hub.rolloutfacts import RolloutFacts
+from hub.rollouts import Rollouts
 from hub.rollup import Rollup
 from hub.settings import HubSettings
 from hub.state import State
@@ -111,6 +113,7 @@ class Hub:
     retention: Retention
     history: History
     rollbacks: Rollbacks
+    rollouts: Rollouts
     requests: Requests
 
     async def restore(self) -> None:
@@ -120,6 +123,7 @@ class Hub:
         await self.operations.restore()
         await self.rollup.restore()
         await self.dispatcher.assignments.restore()
+        await self.rollouts.restore()
         await self.accepted.restore()
         await self.evaluator.children.parents.syncs.restore()
         await self.worlds.restore()
@@ -166,6 +170,9 @@ class Hub:
                 clock=clock,
             ),
             Reconciler("dispatch", self.dispatch, queues.clusters, workers=4, clock=clock),
+            Reconciler(
+                "rollouts", self.rollouts.reconcile, queues.rollouts, workers=1, clock=clock
+            ),
             Reconciler("history", self.remember, queues.history, workers=4, clock=clock),
         ]
 
@@ -270,6 +277,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         tuple(FleetRepo(item, mirrors, store) for item in settings.repositories),
         clock,
         answers,
+        templated_projects=settings.templated_projects,
     )
     operations = Operations(store=store, clock=clock, changed=queues.clusters.add)
     poller = Poller(
@@ -288,6 +296,8 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         agents=lambda: [ClusterName(item.name) for item in authority.identities()],
         handed_out=history.assigned,
         remembered=lambda: (*history.known(), *state.pins),
+        rolling=lambda: rollouts.names(),  # noqa: PLW0108  # made below: they ask the joints
+        rolling_of=lambda ids: rollouts.sets_of(ids),  # noqa: PLW0108  # made below
     )
     authority.subscribe(joints.joined)
     accepted = Accepted(store)
@@ -320,6 +330,19 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         settled=joints.settled,
     )
     assignments = AssignmentRecords(store=store, artifacts=artifacts, state=state)
+    rollouts = Rollouts(
+        store=store,
+        state=state,
+        clock=clock,
+        facts=RolloutFacts(
+            state=state,
+            clock=clock,
+            lease=settings.lease,
+            is_rendering=joints.is_rendering,
+            has_failed=lambda id_: id_ in renderings.problems,
+        ),
+        dispatch=queues.clusters.add,
+    )
     dispatcher = Dispatcher(
         assignments=assignments,
         state=state,
@@ -331,6 +354,8 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         removing=records.is_removing,
         assigned=joints.assigned,
         approval_used=records.used,
+        gate=rollouts.gate,
+        keeps=rollouts.stays,
     )
     rollup = Rollup(
         store=store,
@@ -341,6 +366,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         status_changed=joints.status_changed,
         released=joints.released,
         facts_changed=joints.facts_changed,
+        came_back=joints.came_back,
     )
     enrolment = Enrolment(
         authority=authority,
@@ -424,7 +450,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         artifacts=artifacts,
         state=state,
         clock=clock,
-        named=lambda: assignments.named() | history.named(),
+        named=lambda: assignments.named() | history.named() | rollouts.named(),
         forgotten=adapters.closures.forget,
     )
     return Hub(
@@ -444,6 +470,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         enrolment=enrolment,
         gateway=gateway,
         api=api,
+        rollouts=rollouts,
         lag=lag,
         retention=retention,
         history=history,

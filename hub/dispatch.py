@@ -16,7 +16,7 @@ from fleet import guard, moves
 from fleet.model.assignment import Head, Held, SectionRef
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.target import Target
-from fleet.moves import Facts
+from fleet.moves import Facts, Gate
 from fleet.pki.keys import SigningKey
 from fleet.runtime import log as fields
 from fleet.runtime.reconciler import Done, Outcome
@@ -50,6 +50,10 @@ class Dispatcher:
     """Told which targets were assigned another digest."""
     approval_used: Callable[[str], Awaitable[None]]
     """Told the subject of an approval that has served."""
+    gate: Callable[[Target], Gate | None]
+    """What the rollout of its ApplicationSet says about a target; None where there is none."""
+    keeps: Callable[[TargetId], bool]
+    """Whether a target of a removed set has to wait until it is its turn to go."""
 
     async def reconcile(self, cluster: ClusterName) -> Outcome:
         """Bring one cluster's assignment up to date."""
@@ -92,10 +96,11 @@ class Dispatcher:
         self, target: Target, facts: Facts, projects: ProjectsHere
     ) -> tuple[TargetRecord, bytes]:
         pin = self.state.pins.get(target.id)
+        gate = self.gate(target)
         decision = (
             moves.pinned(pin.digest, pin.words)
             if pin is not None
-            else moves.decide(target, facts, over_budget=self._over_budget(target))
+            else moves.decide(target, facts, over_budget=self._over_budget(target), gate=gate)
         )
         self.state.decisions[target.id] = decision
         section = section_for(target, decision, projects)
@@ -104,6 +109,8 @@ class Dispatcher:
         kinds = candidate.kinds if candidate and moved else self.state.kinds.get(target.id, {})
         if pin is not None:
             kinds = pin.kinds
+        elif gate is not None and gate.returned:
+            kinds = gate.kinds
         record = TargetRecord(
             section=section_digest(section),
             artifact=section.artifact,
@@ -149,6 +156,8 @@ class Dispatcher:
         if AppName(name) in self.state.desired.refused:
             return True
         leaving = TargetId(cluster, AppName(name))
+        if self.keeps(leaving):
+            return True
         users = self.assignments.users_elsewhere(leaving)
         gone = frozenset(user for user in users if self.state.status(user) is None)
         staying = frozenset(user for user in users if user in self.state.desired.targets)

@@ -48,6 +48,8 @@ class Rollup:
     released: Callable[[TargetId], None]
     """Told a target that a gone one needed: it may leave now, if it wants to."""
     facts_changed: Callable[[ClusterName], None]
+    came_back: Callable[[ClusterName], None]
+    """Told a cluster that is heard of again after the lease, or for the first time."""
     _wholes: dict[ClusterName, Whole] = field(default_factory=dict)
 
     async def restore(self) -> None:
@@ -86,7 +88,10 @@ class Rollup:
 
     def seen(self, cluster: ClusterName) -> None:
         """Note a sign of life."""
+        was_connected = self.is_connected(cluster)
         self.state.seen.setdefault(cluster, Seen()).at = self.clock.now()
+        if not was_connected:
+            self.came_back(cluster)
 
     async def forget(self, cluster: ClusterName) -> None:
         """Drop what a removed cluster reported."""

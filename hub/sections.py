@@ -43,7 +43,7 @@ def section_for(target: Target, decision: Decision, projects: ProjectsHere) -> S
         namespace=application.destination.namespace,
         artifact=decision.digest,
         held=_held(decision, target),
-        automated=application.sync_policy.automated is not None,
+        automated=application.sync_policy.automated is not None or decision.automated,
         prune=automated.prune,
         self_heal=automated.self_heal,
         allow_empty=automated.allow_empty,

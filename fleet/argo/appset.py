@@ -9,6 +9,7 @@ from fleet.argo.application import DEFAULT_NAMESPACE
 from fleet.argo.appset_fields import APPLICATION_SET, GENERATOR
 from fleet.argo.names import subdomain_problem
 from fleet.argo.reading import Reader
+from fleet.argo.rollingsync import read_plan, type_problem
 from fleet.argo.shapes import Path, dotted, nearest
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.errors import Where
@@ -47,7 +48,10 @@ def appset_from(reader: Reader, *, follow_argo: bool = False) -> ApplicationSet 
     refusals: tuple[SpecWarning, ...] = ()
     if not follow_argo:
         refusals = tuple(_refuse(raw["spec"]["generators"], reader))
-    policy = spec.get("syncPolicy", {})
+    policy, strategy = spec.get("syncPolicy", {}), spec.get("strategy", {})
+    strange = type_problem(strategy)
+    if strange:
+        reader.add("InvalidRolloutConfig", ("spec", "strategy", "type"), strange, fatal=False)
     preserved = spec.get("preservedFields", {})
     return ApplicationSet(
         name=metadata["name"],
@@ -71,6 +75,7 @@ def appset_from(reader: Reader, *, follow_argo: bool = False) -> ApplicationSet 
             )
             for item in spec.get("ignoreApplicationDifferences", ())
         ),
+        rollout=read_plan(strategy, metadata.get("annotations", {})),
         warnings=reader.remarks.warnings,
         unsupported=tuple(
             field for field in reader.unsupported if field.startswith("spec.strategy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.argo.fields import TEMPLATE, built, object_record, required, safe, silent, unsafe
+from fleet.argo.fields import TEMPLATE, built, object_record, required, safe, silent
 from fleet.argo.shapes import (
     Anything,
     Field,
@@ -222,9 +222,11 @@ SPEC = Record(
             Record(built(name=Text(), jsonPointers=_TEXTS, jqPathExpressions=_TEXTS))
         ),
         strategy=Record(
-            built(type=Text())
-            | unsafe(rollingSync=Record(built(steps=Items(_STEP))))
-            | safe(deletionOrder=Text())
+            built(
+                type=Text(),
+                rollingSync=Record(built(steps=Items(_STEP))),
+                deletionOrder=Text(),
+            )
         ),
     )
     | silent(applyNestedSelectors=Flag())

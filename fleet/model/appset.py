@@ -12,6 +12,7 @@ from enum import StrEnum
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Where
 from fleet.model.application import Warning as SpecWarning
+from fleet.model.rollout import RolloutPlan
 
 
 class ApplicationsSync(StrEnum):
@@ -63,6 +64,8 @@ class ApplicationSet:
     preserved_annotations: tuple[str, ...] = ()
     preserved_labels: tuple[str, ...] = ()
     ignored_fields: tuple[IgnoredField, ...] = ()
+    rollout: RolloutPlan | None = None
+    """How its new artifacts are handed out step by step; None: all at once."""
     warnings: tuple[SpecWarning, ...] = ()
     unsupported: tuple[str, ...] = ()
     """Field paths that are known to Argo CD, not built here, and unsafe to ignore: its targets are held."""

@@ -135,10 +135,10 @@ class Gates:
         )
 
     def _comes_first(self, need: TargetId, index: int) -> bool:
-        """Whether a dependency waits for its turn in the same step or an earlier one: it goes first."""
+        """Whether a dependency in the same step or an earlier one is not there yet: it goes first."""
         return any(
             need in members
-            and members[need].state is TargetState.WAITING
+            and members[need].state in MOVING | {TargetState.WAITING}
             and not members[need].refused
             for members in self.steps[: index + 1]
         )

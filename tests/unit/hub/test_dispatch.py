@@ -17,7 +17,7 @@ from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.project import DEFAULT_PROJECT
 from fleet.model.report import Health, OperationResult, Ready, Sync, TargetStatus
 from fleet.model.target import Edge, Reference, ReferenceKind, Target
-from fleet.moves import Candidate
+from fleet.moves import Candidate, Gate
 from fleet.pki.keys import SigningKey
 from fleet.store.port import Change, Kind, Store
 from fleet.testing.clock import FakeClock
@@ -75,6 +75,8 @@ class Bench:
     key: SigningKey = field(default_factory=SigningKey.generate)
     removing: set[str] = field(default_factory=set)
     assigned: list[frozenset[TargetId]] = field(default_factory=list)
+    gates: dict[TargetId, Gate] = field(default_factory=dict)
+    kept: set[TargetId] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.start()
@@ -98,6 +100,8 @@ class Bench:
             removing=lambda name: name in self.removing,
             assigned=self.assigned.append,
             approval_used=self.used,
+            gate=lambda target: self.gates.get(target.id),
+            keeps=lambda id_: id_ in self.kept,
         )
 
     async def used(self, subject: str) -> None:

@@ -40,6 +40,8 @@ class Bench:
             poller=cast("Poller", NoPoller()),
             fleet_repositories=frozenset(),
             agents=lambda: self.agents,
+            rolling=lambda: ["shop"],
+            rolling_of=lambda ids: {"shop" for id_ in ids if id_ == WEB},
             handed_out=lambda _moved: None,
             remembered=tuple,
         )

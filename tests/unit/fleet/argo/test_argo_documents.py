@@ -346,7 +346,9 @@ def test_a_set_is_read_with_its_policies() -> None:
     assert ignored.json_pointers == ("/spec/project",)
     assert ignored.jq_expressions == (".spec.info",)
     assert appset.template_patch == "spec: {}"
-    assert appset.unsupported == ("spec.strategy.rollingSync",)
+    assert appset.rollout is not None
+    assert [str(step.max_update) for step in appset.rollout.steps] == ["1"]
+    assert appset.unsupported == ()
 
 
 def test_refusals_are_kept_so_that_the_set_can_keep_its_last_rows() -> None:
