@@ -37,7 +37,7 @@ class Mode(Enum):
     ALLOW = auto()
     REJECT = auto()
     CHANGE = auto()
-    """A label ``injected: yes`` is added."""
+    """A label ``injected: yes`` is added, or what ``patch`` says is done."""
     HANG = auto()
 
 
@@ -47,6 +47,8 @@ class AdmissionWebhook(Served):
     def __init__(self, message: str = "not on a Friday") -> None:
         self.mode = Mode.ALLOW
         self.message = message
+        self.patch: list[JsonObject] = []
+        """JSON patch operations."""
         self.asked: list[str] = []
         """``OPERATION kind namespace/name`` of every request."""
         now = datetime.now(UTC)
@@ -123,7 +125,8 @@ class AdmissionWebhook(Served):
             case Mode.REJECT if not is_mutating:
                 answer |= {"allowed": False, "status": {"code": 403, "message": self.message}}
             case Mode.CHANGE if is_mutating:
-                answer |= {"patchType": "JSONPatch", "patch": _injection(review["object"])}
+                patch = _encoded(self.patch) if self.patch else _injection(review["object"])
+                answer |= {"patchType": "JSONPatch", "patch": patch}
             case _:
                 pass
         return web.json_response(
@@ -133,9 +136,13 @@ class AdmissionWebhook(Served):
 
 def _injection(body: JsonObject) -> str:
     path = "/metadata/labels"
-    patch = [{"op": "add", "path": f"{path}/injected", "value": "yes"}]
+    patch: list[JsonObject] = [{"op": "add", "path": f"{path}/injected", "value": "yes"}]
     if not body["metadata"].get("labels"):
-        patch = [{"op": "add", "path": path, "value": {"injected": "yes"}}]  # type: ignore[dict-item]  # JSON
+        patch = [{"op": "add", "path": path, "value": {"injected": "yes"}}]
+    return _encoded(patch)
+
+
+def _encoded(patch: list[JsonObject]) -> str:
     return base64.b64encode(json.dumps(patch).encode()).decode()
 
 

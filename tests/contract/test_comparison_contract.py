@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,14 +24,14 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.jq.paths import JqPaths
 from fleet.kube.adapter import KubernetesCluster
 from fleet.kube.connection import Connection, ConnectionSettings
-from fleet.model.assignment import IgnoreRule
-from fleet.model.identity import ObjectRef
+from fleet.model.assignment import IgnoreRule, ProjectRules, Section
 from fleet.runtime.clock import SystemClock
-from fleet.sync.compare import stored
+from fleet.sync.desired import desired_manifests
 from fleet.sync.diff import changed_paths
-from fleet.sync.ignore import NOTHING, Ignored, ignored_of
-from fleet.sync.manifest import Manifest
-from fleet.testing.apiservers import MERGE, ApiServer
+from fleet.sync.manifest import Manifest, Scope
+from fleet.testing.admission import AdmissionWebhook, Mode
+from fleet.testing.apiservers import APPLY, MERGE, ApiServer, eventually
+from fleet.testing.controlplane import ControlPlane
 
 SERVER = Manner(always=True)
 STRUCTURE = Manner(dry_run=False)
@@ -79,19 +80,18 @@ class Compared:
     cluster: KubernetesCluster
     ignoring: Ignoring
 
-    def manifest(self, body: JsonObject, ignored: Ignored = NOTHING) -> Manifest:
-        metadata = {**body["metadata"], "namespace": self.server.namespace}
-        ref = ObjectRef("apps", body["kind"], self.server.namespace, metadata["name"])
-        if "/" not in body["apiVersion"]:
-            ref = ObjectRef("", body["kind"], self.server.namespace, metadata["name"])
-        return Manifest(
-            ref=ref,
-            api_version=body["apiVersion"],
-            body=stored({**body, "metadata": metadata}),
-            wave=0,
-            key=(0, 0, "", "", "", ""),
-            ignore=ignored,
+    def manifest(self, body: JsonObject, *rules: IgnoreRule) -> Manifest:
+        section = Section(
+            target="app",
+            project=ProjectRules(name="default", namespaces=("*",)),
+            namespace=self.server.namespace,
+            ignore=rules,
         )
+        found = desired_manifests(
+            section, [body], lambda _group, _kind: Scope.NAMESPACED, cluster="contract"
+        )
+        (manifest,) = found.manifests
+        return manifest
 
     async def apply(self, body: JsonObject) -> JsonObject:
         manifest = self.manifest(body)
@@ -101,7 +101,7 @@ class Compared:
     async def compare(
         self, body: JsonObject, manner: Manner = SERVER, *rules: IgnoreRule
     ) -> Examined:
-        manifest = self.manifest(body, ignored_of(rules, self.manifest(body).ref))
+        manifest = self.manifest(body, *rules)
         live = (await self.applier.whole_as([manifest], singly=True))[manifest.ref]
         return await self.comparisons.examine(manifest, live, manner)
 
@@ -188,7 +188,7 @@ async def test_what_others_add_is_no_difference(compared: Compared, manner: Mann
             _with_container(env=[{"name": "A", "value": "b"}]),
             ("spec.template.spec.containers[name=main].env[name=EMPTY]",),
         ),
-        ({**web(), "metadata": {"name": "web"}}, ("metadata.labels",)),
+        ({**web(), "metadata": {"name": "web"}}, ("metadata.labels.team",)),
     ],
     ids=["a value", "in a list", "an item less", "a label less"],
 )
@@ -197,7 +197,7 @@ async def test_what_git_changes_is_a_difference(
 ) -> None:
     await compared.apply(web())
     found = await compared.compare(body, manner)
-    assert tuple(path.partition(".team")[0] for path in paths(found)) == expected
+    assert paths(found) == expected
 
 
 RULES = {
@@ -226,7 +226,7 @@ async def test_respected_values_are_applied_as_they_live(
 ) -> None:
     await compared.apply(web())
     compared.change({"spec": {"replicas": 4}}, "/scale")
-    manifest = compared.manifest(web(), ignored_of([rule], compared.manifest(web()).ref))
+    manifest = compared.manifest(web(), rule)
     live = (await compared.applier.whole_as([manifest], singly=True))[manifest.ref]
     body = await compared.ignoring.with_live(manifest, live)
     assert body["spec"]["replicas"] == 4
@@ -261,6 +261,96 @@ async def test_a_secret_in_plain_text(compared: Compared, manner: Manner) -> Non
     assert found.is_same, paths(found)
     found = await compared.compare(secret(a="other", b="two"), manner)
     assert paths(found) == ("data.a",)
+
+
+IMAGE: JsonObject = {
+    "op": "replace",
+    "path": "/spec/template/spec/containers/0/image",
+    "value": "mirror.example.com/none:1",
+}
+
+
+@pytest.fixture
+async def guarded(
+    cluster: ControlPlane, tmp_path: Path
+) -> AsyncIterator[tuple[Compared, AdmissionWebhook]]:
+    """A real API server that asks a webhook about Deployments."""
+    name = f"guarded-{uuid.uuid4().hex[:8]}"
+    server = ApiServer(cluster.access, name)
+    labels = {"guarded": name}
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": labels},
+    }
+    server.do("POST", "/api/v1/namespaces", namespace)
+    with AdmissionWebhook() as webhook:
+        async with opened(server, tmp_path) as found:
+            yield found, webhook
+    server.do("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def register(guarded: tuple[Compared, AdmissionWebhook], plane: ControlPlane) -> None:
+    compared, webhook = guarded
+    name = compared.server.namespace
+    webhook.mode = Mode.CHANGE
+    webhook.register(
+        plane,
+        name,
+        namespaces={"guarded": name},
+        resources=["deployments"],
+        groups=["apps"],
+    )
+    eventually(lambda: bool(_probed(compared) and webhook.asked))
+
+
+def _probed(compared: Compared) -> bool:
+    """Let the API server notice the webhook: its configuration is read by a watch."""
+    body = {**web(), "metadata": {"name": "probe", "namespace": compared.server.namespace}}
+    path = f"{compared.server.deployments('probe')}?fieldManager=probe&force=true"
+    return compared.server.ask("PATCH", path, body, APPLY).is_success()
+
+
+@pytest.mark.controlplane
+async def test_what_a_webhook_makes_of_our_field_is_no_difference(
+    guarded: tuple[Compared, AdmissionWebhook], cluster: ControlPlane
+) -> None:
+    compared, webhook = guarded
+    webhook.patch = [IMAGE]
+    register(guarded, cluster)
+    live = await compared.apply(web())
+    assert live["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE["value"]
+    found = await compared.compare(web())
+    assert (found.is_same, found.by_server) == (True, True), paths(found)
+    found = await compared.compare(web(), STRUCTURE)
+    assert paths(found) == ("spec.template.spec.containers[name=main].image",)
+
+
+@pytest.mark.controlplane
+async def test_what_a_webhook_would_add_counts_only_if_asked_for(
+    guarded: tuple[Compared, AdmissionWebhook], cluster: ControlPlane
+) -> None:
+    compared, _ = guarded
+    await compared.apply(web())
+    register(guarded, cluster)
+    found = await compared.compare(web())
+    assert found.is_same, paths(found)
+    found = await compared.compare(web(), Manner(always=True, webhooks=True))
+    assert paths(found) == ("metadata.labels.injected",)
+
+
+@pytest.mark.controlplane
+async def test_where_admission_refuses_the_structure_decides(
+    guarded: tuple[Compared, AdmissionWebhook], cluster: ControlPlane
+) -> None:
+    compared, webhook = guarded
+    await compared.apply(web())
+    register(guarded, cluster)
+    webhook.mode = Mode.REJECT
+    found = await compared.compare(web())
+    assert (found.is_same, found.by_server) == (True, False), paths(found)
+    found = await compared.compare(web(replicas=2))
+    assert paths(found) == ("spec.replicas",)
 
 
 _texts = st.sampled_from(["", "a", "b"])
