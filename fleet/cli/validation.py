@@ -19,6 +19,7 @@ from fleet.cli.documents import FleetFiles, read_directory
 from fleet.cli.fieldlines import LineFinder
 from fleet.cli.jqchecks import jq_problems
 from fleet.cli.repositories import local_repositories
+from fleet.cli.rulechecks import health_rule_problems
 from fleet.generators.evaluate import evaluate_set
 from fleet.generators.result import Failed, Generated, Missing
 from fleet.model.application import DEPENDS_ON, Application
@@ -98,6 +99,7 @@ async def check_fleet(files: FleetFiles, repositories: Repositories) -> Check:
     for name in sorted(world.appsets):
         await _evaluate(name, world, check)
     check.problems += await jq_problems(world.appsets.values(), check.applications.values())
+    check.problems += await health_rule_problems(files.documents)
     targets = resolve_targets(check.applications, world)
     resolved = graph.resolve_edges(targets.targets, targets.references, appsets=set(world.appsets))
     check.problems += [*targets.problems, *_blocked(resolved, check)]

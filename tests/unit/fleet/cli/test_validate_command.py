@@ -111,6 +111,18 @@ def folder(tmp_path: Path) -> Path:
             "$a is not defined", id="jq-expression-of-a-set",
         ),
         pytest.param(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm}\ndata:\n"
+            "  resource.customizations.health.Pod: 'return {'\n", 5,
+            "ConfigMap/argocd-cm", "data.resource.customizations.health.Pod",
+            "cannot be used: line 1: unexpected symbol", id="health-script",
+        ),
+        pytest.param(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm}\ndata:\n"
+            "  gitopsfleet.health.a_b_c: x\n", 5,
+            "ConfigMap/argocd-cm", "data.gitopsfleet.health.a_b_c",
+            "does not end in <group>_<Kind>", id="health-key",
+        ),
+        pytest.param(
             appset("empty", "null"), 7, "ApplicationSet/empty", "spec.generators[0]",
             "the entry holds no generator", id="null-generator",
         ),
