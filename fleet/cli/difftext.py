@@ -1,4 +1,7 @@
-"""``fleet diff`` for people at a terminal: one line for each application, then what differs, in colours."""
+"""Differences for people at a terminal, in colours: first what differs, a line each, then how.
+
+``fleet diff`` compares what two revisions would give to each cluster, ``fleet app diff`` an application with what lives.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ import typer
 
 from fleet.cli.output import plain
 from fleet.wire.api import ProblemRow
+from fleet.wire.appdiff import AppDiff, ObjectDiff
 from fleet.wire.difference import ApplicationChange, FleetDiff, ObjectChange
 
 SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 _COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 _NAMES = 4
+_PATHS = 4
 
 Group: TypeAlias = tuple[ApplicationChange, ...]
 
@@ -32,6 +37,39 @@ def lines(found: FleetDiff) -> Iterator[str]:
         yield typer.style(plain(f"! {held.message} ({held.subject})"), fg=typer.colors.MAGENTA)
     for group in groups(found.applications):
         yield from _details(group)
+
+
+def app_lines(found: AppDiff) -> Iterator[str]:
+    """Return how one application differs from its objects in the cluster, line by line."""
+    for item in found.objects:
+        sign = SIGNS[item.change]
+        text = f"{sign} {item.ref}  {item.change}{_fields(item)}"
+        yield typer.style(plain(text), fg=_COLOURS.get(sign, typer.colors.YELLOW))
+    for problem in found.problems:
+        text = plain(f"! {problem.ref}  {problem.reason}: {problem.message}")
+        yield typer.style(text, fg=typer.colors.MAGENTA)
+    for item in found.objects:
+        if item.diff:
+            yield from _block(f"{item.ref} {item.change}", item.diff)
+
+
+def app_summary(found: AppDiff) -> str:
+    """Say how many objects differ."""
+    counts = Counter(item.change for item in found.objects)
+    parts = [f"{counts[kind]} {kind}" for kind in SIGNS if counts[kind]]
+    if found.problems:
+        parts.append(f"{len(found.problems)} not compared")
+    return f"objects: {', '.join(parts)}" if parts else "no differences"
+
+
+def _fields(item: ObjectDiff) -> str:
+    """Name the first fields that differ, and what else there is to know."""
+    more = [f"{len(item.paths) - _PATHS} more"] if len(item.paths) > _PATHS else []
+    parts = [", ".join([*item.paths[:_PATHS], *more]), item.note]
+    if item.change == "changed" and not item.predicted:
+        parts.append("compared without the API server")
+    said = "; ".join(part for part in parts if part)
+    return f": {said}" if said else ""
 
 
 def _details(group: Group) -> Iterator[str]:
