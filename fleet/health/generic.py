@@ -70,7 +70,8 @@ _PAUSES = ("suspend", "suspended", "paused")
 _MAIN_TYPES = ("Ready", "Available", "Healthy")
 _OTHER_TYPES = frozenset(
     ("Synced", "Complete", "Completed", "Succeeded", "Established", "Programmed", "Admitted", "Valid", "Accepted",
-     "Running", "Deployed", "ResolvedRefs")
+     "Running", "Deployed", "ResolvedRefs", "Active", "Configured", "Connected", "Installed", "Online", "Provisioned",
+     "Reconciled", "Registered", "Serving", "Successful")
 )  # fmt: skip
 _READY_ENDS = frozenset(("ready", "available", "healthy", "success", "applied", "synced", "valid"))
 
@@ -99,12 +100,13 @@ def _outweighs(words: HealthResult, said: HealthResult, conditions: list[JsonObj
 
 
 def _by_conditions(conditions: list[JsonObject], body: JsonObject) -> HealthResult | None:
-    for judge in (_failure, _pause):
-        found = next((item for item in conditions if judge(item)), None)
-        if found is not None:
-            status = Health.DEGRADED if judge is _failure else Health.SUSPENDED
-            return HealthResult(status, _message(found))
     working = next((item for item in conditions if _works(item)), None)
+    for item in conditions:
+        if _failure(item, is_working=working is not None):
+            return HealthResult(Health.DEGRADED, _message(item))
+    for item in conditions:
+        if _pause(item):
+            return HealthResult(Health.SUSPENDED, _message(item))
     readiness = _readiness(conditions)
     for item in readiness:
         if not _holds(item):
@@ -132,7 +134,7 @@ def _current_failure(conditions: list[JsonObject], body: JsonObject) -> HealthRe
     """A failure about the newest generation; some controllers count only successes as observed."""
     for item in conditions:
         seen = item.get("observedGeneration")
-        if _failure(item) and isinstance(seen, int) and not is_older(seen, body):
+        if _failure(item, is_working=False) and isinstance(seen, int) and not is_older(seen, body):
             return HealthResult(Health.DEGRADED, _message(item))
     return None
 
@@ -140,11 +142,16 @@ def _current_failure(conditions: list[JsonObject], body: JsonObject) -> HealthRe
 def _readiness(conditions: list[JsonObject]) -> list[JsonObject]:
     """The conditions that say whether it is ready, the one that matters most first."""
     main = [item for name in _MAIN_TYPES for item in conditions if item["type"] == name]
-    others = [item for item in conditions if item["type"] in _OTHER_TYPES]
+    others = [item for item in conditions if item["type"] in _OTHER_TYPES and not _has_run(item)]
     if main:
         # Beside the main one, another kind of readiness counts when it reports a failure.
         return main[:1] + [item for item in others if _fails(item)]
     return others + [item for item in conditions if _last_word(item) in _READY_ENDS]
+
+
+def _has_run(item: JsonObject) -> bool:
+    """Whether it does not run any more because it is done."""
+    return item["type"] == "Running" and _denied(item) and says_fine(text_at(item, "reason"))
 
 
 def _holds(item: JsonObject) -> bool:
@@ -155,17 +162,17 @@ def _denied(item: JsonObject) -> bool:
     return item.get("status") in ("False", "false", False)
 
 
-def _fails(item: JsonObject) -> bool:
-    return _denied(item) and says_failure(text_at(item, "reason"))
+def _fails(item: JsonObject, *, is_working: bool = False) -> bool:
+    return _denied(item) and says_failure(text_at(item, "reason"), is_working=is_working)
 
 
-def _failure(item: JsonObject) -> bool:
+def _failure(item: JsonObject, *, is_working: bool) -> bool:
     if _holds(item):
         if item["type"] == "NotReady":
             return not is_on_its_way(text_at(item, "reason"))
         return _is_trouble(item)
     is_readiness = item["type"] in _MAIN_TYPES or item["type"] in _OTHER_TYPES
-    return _fails(item) and (is_readiness or item["type"] in _WORK_TYPES)
+    return _fails(item, is_working=is_working) and (is_readiness or item["type"] in _WORK_TYPES)
 
 
 def _pause(item: JsonObject) -> bool:

@@ -15,20 +15,77 @@ _WORKING = frozenset(
      "scheduled", "scheduling", "deleting", "terminating", "restarting", "scaling", "migrating",
      "stopping", "setting", "applying", "building", "issuing", "not", "cloning", "importing", "import", "rolling",
      "queued", "restoring", "reconfiguring", "syncing", "new", "yellow", "switchover", "missing", "no", "does",
-     "unprovisioned", "requested", "configuring", "promoting", "awaiting")
+     "unprovisioned", "requested", "configuring", "promoting", "awaiting", "allocating", "attaching", "booting",
+     "connecting", "detaching", "downloading", "draining", "expanding", "finalizing", "finalising", "joining",
+     "launching", "loading", "mounting", "planning", "preparing", "processing", "pulling", "rebooting", "rebuilding",
+     "recovering", "registering", "replicating", "resizing", "validating", "verifying")
 )  # fmt: skip
 _FAILED = frozenset(
-    ("failed", "failure", "error", "errors", "errored", "failing", "degraded", "invalid", "err", "broken",
-     "unhealthy", "lost", "denied", "rejected", "stalled", "exceeded", "reached", "fail", "red", "disabled",
-     "conflict", "terminal", "unavailable", "mismatch", "aborted", "forbidden", "unauthorized",
-     "conflicted", "mismatched")
-)  # fmt: skip
+    (
+        "failed",
+        "failure",
+        "error",
+        "errors",
+        "errored",
+        "failing",
+        "degraded",
+        "invalid",
+        "err",
+        "broken",
+        "unhealthy",
+        "lost",
+        "denied",
+        "rejected",
+        "stalled",
+        "exceeded",
+        "reached",
+        "fail",
+        "red",
+        "disabled",
+        "conflict",
+        "terminal",
+        "unavailable",
+        "mismatch",
+        "aborted",
+        "forbidden",
+        "unauthorized",
+        "conflicted",
+        "mismatched",
+        "backoff",
+        "blocked",
+        "cancelled",
+        "canceled",
+        "corrupted",
+        "crash",
+        "crashed",
+        "evicted",
+        "expired",
+        "faulted",
+        "incompatible",
+        "killed",
+        "misconfigured",
+        "noncompliant",
+        "offline",
+        "timed",
+        "timeout",
+        "unreachable",
+        "unrecoverable",
+        "unsupported",
+        "violated",
+    )
+)
+_WEAK = frozenset(("unavailable",))
+"""Words that name a failure only where no work goes on."""  # fmt: skip
 _FINE = frozenset(
     ("ready", "healthy", "running", "active", "available", "bound", "succeeded", "success", "successful", "complete",
      "completed", "deployed", "created", "exists", "ok", "green", "established", "synced", "installed", "up",
-     "applied", "provisioned", "issued", "open", "done")
+     "applied", "provisioned", "issued", "open", "done", "accepted", "admitted", "attached", "compliant", "connected",
+     "enabled", "finished", "initialized", "initialised", "joined", "loaded", "online", "operational", "passed",
+     "programmed", "reconciled", "registered", "started", "synchronized", "synchronised", "validated", "verified")
 )  # fmt: skip
-_PAUSED = frozenset(("paused", "suspended", "hibernated", "stopped"))
+_PAUSED = frozenset(
+    ("paused", "suspended", "hibernated", "hibernating", "halted", "frozen", "stopped")
+)
 _MISSING = frozenset(("notfound",))
 _UNKNOWN = frozenset(("unknown",))
 _DENIALS = frozenset(("no", "not", "without"))
@@ -51,10 +108,14 @@ def is_on_its_way(reason: str) -> bool:
     return bool(words & (_WORKING | _UNKNOWN | {"running"})) and not words & _FAILED
 
 
-def says_failure(text: str) -> bool:
-    """Whether a reason names a failure, and does not deny it (``NoErrors``)."""
+def says_failure(text: str, *, is_working: bool = False) -> bool:
+    """Whether a reason names a failure, and does not deny it (``NoErrors``).
+
+    While work goes on, what is merely not available is none.
+    """
     words = words_of(text)
-    return bool(words & _FAILED) and not words & _DENIALS
+    failed = words & _FAILED - (_WEAK if is_working else frozenset())
+    return bool(failed) and not words & _DENIALS
 
 
 def tells_failure(message: str) -> bool:

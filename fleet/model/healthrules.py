@@ -36,6 +36,8 @@ class HealthRule(msgspec.Struct, frozen=True, kw_only=True):
 
     def fits(self, group: str, kind: str) -> bool:
         """Whether it is about a kind."""
+        if self.is_exact:
+            return (group, kind) == (self.group, self.kind)
         return fnmatchcase(group, self.group) and fnmatchcase(kind, self.kind)
 
 
