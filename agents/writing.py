@@ -6,8 +6,10 @@ afterwards. Nothing is deleted that the server would not take back: whether it a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fleet.codec.jsontypes import JsonObject, JsonValue
-from fleet.errors import FleetError, NotReady
+from fleet.errors import Denied, FleetError, NotReady
 from fleet.health.assess import has_rule
 from fleet.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
 from fleet.kube.port import ClusterPort, PatchType, Propagation, Resource, Validation
@@ -22,9 +24,12 @@ _TRIES = 3
 class Writer:
     """Writes objects to one cluster."""
 
-    def __init__(self, cluster: ClusterPort, clock: Clock) -> None:
+    def __init__(
+        self, cluster: ClusterPort, clock: Clock, needs_whole: Callable[[str, str], bool] = has_rule
+    ) -> None:
         self._cluster = cluster
         self._clock = clock
+        self._needs_whole = needs_whole
 
     async def write(self, resource: Resource, body: JsonObject, manner: Manner) -> JsonObject:
         """Bring an object to what it shall be; returns it, or its metadata, as it lives then."""
@@ -37,6 +42,19 @@ class Writer:
                 raise
             return await self._make_anew(resource, body, manner, reason=error)
         return await self._take_over(resource, body, manner, live)
+
+    async def write_beside_others(
+        self, resource: Resource, body: JsonObject, manager: str
+    ) -> JsonObject:
+        """Apply under another manager and take nothing over; what somebody else wants otherwise is an error."""
+        try:
+            return await self._cluster.apply(resource, body, manager=manager, metadata_only=True)
+        except Conflict as error:
+            names = ", ".join(cause.field.lstrip(".") for cause in error.fields) or error.message
+            raise Denied(
+                f"somebody else sets {names} to another value",
+                hint="agree with them, or leave it out of managedNamespaceMetadata",
+            ) from error
 
     async def rehearse(self, resource: Resource, body: JsonObject, manner: Manner) -> str:
         """Ask whether the server would take it, and return what would be done: a word for ``would be ...``."""
@@ -83,7 +101,7 @@ class Writer:
             resource,
             body,
             force=True,
-            metadata_only=not has_rule(resource.group, resource.kind),
+            metadata_only=not self._needs_whole(resource.group, resource.kind),
             validation=_validation(manner),
         )
 

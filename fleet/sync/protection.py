@@ -11,38 +11,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from enum import StrEnum
 
 from fleet.codec.jsontypes import JsonObject
+from fleet.sync.manifest import Protection as Protection  # noqa: PLC0414  # the name belongs here too
 from fleet.sync.manifest import annotation
 from fleet.sync.options import RESOURCE_POLICY, SYNC_OPTIONS
 
-
-class Protection(StrEnum):
-    """What keeps an object from being deleted."""
-
-    NONE = ""
-    CONFIRM = "confirm"
-    """A person has to confirm it."""
-    KEEP = "keep"
-    """Nothing deletes it."""
-
-    def holds(self, *, confirmed: bool) -> bool:
-        """Whether the object stays."""
-        return self is Protection.KEEP or (self is Protection.CONFIRM and not confirmed)
+_PRUNE, _DELETE = "Prune", "Delete"
+_VALUES = {
+    "false": Protection.KEEP,
+    "confirm": Protection.CONFIRM,
+    "true": Protection.FREE,
+}
 
 
-_VALUES = {"false": Protection.KEEP, "confirm": Protection.CONFIRM}
+def of_pruning(body: JsonObject) -> Protection:
+    """Return what an object says itself about leaving the artifact."""
+    return _of_object(body, _PRUNE)
 
 
-def of_pruning(body: JsonObject, options: Iterable[str]) -> Protection:
-    """Return what protects an object when it leaves the artifact; ``options`` are its application's."""
-    return _of("Prune", body, options)
+def of_deletion(body: JsonObject) -> Protection:
+    """Return what an object says itself about its application's leaving."""
+    return _of_object(body, _DELETE)
 
 
-def of_deletion(body: JsonObject, options: Iterable[str]) -> Protection:
-    """Return what protects an object when its application goes; ``options`` are its application's."""
-    return _of("Delete", body, options)
+def pruning_in(options: Iterable[str]) -> Protection:
+    """Return what an application's syncOptions say about objects that leave its artifact."""
+    return _named(_PRUNE, options)
+
+
+def deletion_in(options: Iterable[str]) -> Protection:
+    """Return what an application's syncOptions say about its leaving."""
+    return _named(_DELETE, options)
+
+
+def resolved(own: Protection, general: Protection) -> Protection:
+    """Return what counts: the object's own word, else its application's."""
+    return general if own is Protection.NONE else own
 
 
 def is_confirmed(approved: str, since: datetime) -> bool:
@@ -56,11 +61,15 @@ def is_confirmed(approved: str, since: datetime) -> bool:
     return moment >= since.replace(microsecond=0)
 
 
-def _of(name: str, body: JsonObject, options: Iterable[str]) -> Protection:
+def _of_object(body: JsonObject, name: str) -> Protection:
     if annotation(body, RESOURCE_POLICY) == "keep":
         return Protection.KEEP
+    return _named(name, annotation(body, SYNC_OPTIONS).split(","))
+
+
+def _named(name: str, options: Iterable[str]) -> Protection:
     found = ""
-    for option in (*options, *annotation(body, SYNC_OPTIONS).split(",")):
+    for option in options:
         key, _, value = (part.strip() for part in option.partition("="))
         if key == name:
             found = value

@@ -39,6 +39,8 @@ _MOST_DOUBLINGS = 64
 
 def policy_for(section: Section, operation: Operation | None = None) -> RetryPolicy:
     """Return the policy of a sync: the operation's own limit, the Application's policy, or Argo CD's default."""
+    if operation is not None and operation.arguments.get("dryRun") is True:
+        return NEVER
     asked = operation is not None and operation.arguments.get("automated") is not True
     policy = section.retry or (NEVER if asked else AUTOMATED)
     limit = operation.arguments.get(RETRY_LIMIT) if operation is not None else None

@@ -7,9 +7,17 @@ from datetime import UTC, datetime
 import pytest
 
 from fleet.codec.jsontypes import JsonObject
-from fleet.sync.protection import Protection, is_confirmed, of_deletion, of_pruning
+from fleet.sync.protection import (
+    Protection,
+    deletion_in,
+    is_confirmed,
+    of_deletion,
+    of_pruning,
+    pruning_in,
+    resolved,
+)
 
-NONE, CONFIRM, KEEP = Protection
+NONE, FREE, CONFIRM, KEEP = Protection
 
 
 def obj(options: str = "", **annotations: str) -> JsonObject:
@@ -25,7 +33,7 @@ TABLE = {
     "its own deletion": (obj("Delete=false"), (), NONE, KEEP),
     "its own, to confirm": (obj("Prune=confirm, Delete=confirm"), (), CONFIRM, CONFIRM),
     "the application's": (obj(), ("Prune=false", "Delete=confirm"), KEEP, CONFIRM),
-    "its own counts more": (obj("Prune=true,Delete=false"), ("Prune=false",), NONE, KEEP),
+    "its own counts more": (obj("Prune=true,Delete=false"), ("Prune=false",), FREE, KEEP),
     "stricter than the application": (obj("Prune=false"), ("Prune=confirm",), KEEP, NONE),
     "helm's": (HELM_KEEP, ("Prune=true",), KEEP, KEEP),
     "another option": (obj("PruneLast=true"), ("PrunePropagationPolicy=orphan",), NONE, NONE),
@@ -39,12 +47,13 @@ TABLE = {
 def test_what_protects(
     body: JsonObject, options: tuple[str, ...], pruning: Protection, deletion: Protection
 ) -> None:
-    assert (of_pruning(body, options), of_deletion(body, options)) == (pruning, deletion)
+    assert resolved(of_pruning(body), pruning_in(options)) is pruning
+    assert resolved(of_deletion(body), deletion_in(options)) is deletion
 
 
 def test_what_holds() -> None:
-    assert [p.holds(confirmed=False) for p in Protection] == [False, True, True]
-    assert [p.holds(confirmed=True) for p in Protection] == [False, False, True]
+    assert [p.holds(confirmed=False) for p in Protection] == [False, False, True, True]
+    assert [p.holds(confirmed=True) for p in Protection] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(
