@@ -16,9 +16,9 @@ from prometheus_client import Counter
 
 from agents.ignoring import Ignoring
 from agents.live import LiveTable
+from agents.writing import Writer
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import FleetError, NotReady, Transient
-from fleet.health.assess import has_rule
 from fleet.kube.errors import Conflict, NotFound, UnknownKind
 from fleet.kube.port import ClusterPort, Propagation, Resource
 from fleet.model.identity import ObjectRef
@@ -31,13 +31,19 @@ from fleet.sync.manifest import (
     group_of,
     parse_tracking_id,
 )
+from fleet.sync.manner import Manner
 from fleet.sync.steps import Change
 
 _APPLIED = Counter("fleet_agent_applies_total", "Server-side applies by result.", ["result"])
 _DELETED = Counter("fleet_agent_deletes_total", "Deletions by result.", ["result"])
+_USUAL = Manner()
 _LIST_FROM = 3
-_SERVED_SOON = 0.25
 _TRIES = 3
+
+
+def propagation_of(manner: Manner) -> Propagation:
+    """Return the API's word for what happens to dependents."""
+    return Propagation(manner.dependents.value.capitalize())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +71,12 @@ class Applier:
         self._table = table
         self._clock = clock
         self._ignoring = ignoring
+        self._writer = Writer(cluster, clock, table.needs_whole)
         self._slots = asyncio.Semaphore(concurrency)
 
-    async def apply(
-        self, changes: Iterable[Change], *, keep_ignored: bool = False
-    ) -> list[Applied]:
-        """Apply objects in parallel; ``keep_ignored`` leaves their ignored fields as they are."""
-        return await _all(changes, lambda change: self._apply(change, keep_ignored=keep_ignored))
+    async def apply(self, changes: Iterable[Change], manner: Manner = _USUAL) -> list[Applied]:
+        """Apply objects in parallel; each may ask for a manner of its own."""
+        return await _all(changes, lambda change: self._apply(change, manner))
 
     async def delete(
         self, changes: Iterable[Change], target: str, propagation: Propagation
@@ -154,7 +159,7 @@ class Applier:
 
     async def gone(self, ref: ObjectRef, uid: str) -> bool:
         """Look whether an object is gone, or another one has taken its name."""
-        resource = await self._served(ref)
+        resource = await self.served(ref)
         if resource is None:
             return True
         try:
@@ -165,7 +170,7 @@ class Applier:
 
     async def why_not_gone(self, ref: ObjectRef) -> str:
         """Say what an object that was deleted waits for."""
-        resource = await self._served(ref)
+        resource = await self.served(ref)
         if resource is None:
             return "is gone"
         try:
@@ -175,8 +180,8 @@ class Applier:
         names = ", ".join(live["metadata"].get("finalizers") or ())
         return f"waits for finalizer {names}" if names else "is being deleted"
 
-    async def _served(self, ref: ObjectRef) -> Resource | None:
-        """An object's kind as the cluster serves it; None where it certainly does not, and so no such object is there."""
+    async def served(self, ref: ObjectRef) -> Resource | None:
+        """Return an object's kind as the cluster serves it; None where it certainly does not, and so no such object is there."""
         discovery = await self._cluster.discovery()
         found = discovery.preferred(ref.group, ref.kind)
         if found is None:
@@ -201,43 +206,36 @@ class Applier:
             hint="install its CustomResourceDefinition, or depend on the application that does",
         ).at(object=str(manifest.ref))
 
-    async def _apply(self, change: Change, *, keep_ignored: bool) -> Applied:
+    async def _apply(self, change: Change, manner: Manner) -> Applied:
         manifest = change.manifest
         assert manifest is not None, "the planner gives every apply its manifest"
         try:
-            resource = await self.resource_for(manifest)
-            if keep_ignored and manifest.ignore:
-                live = await self._send_keeping_ignored(resource, manifest)
-            else:
-                async with self._slots:
-                    live = await self._send(resource, manifest, manifest.body)
+            live = await self._write(manifest, manner.of(manifest.body))
         except FleetError as error:
             _APPLIED.labels(error.reason).inc()
-            return Applied(change, error=error)
+            return Applied(change, error=error.at(object=str(manifest.ref)))
         _APPLIED.labels("applied").inc()
-        if manifest.tracked:
-            self._table.observe(resource, live)
         return Applied(change, live)
 
-    async def _send(self, resource: Resource, manifest: Manifest, body: JsonObject) -> JsonObject:
-        metadata_only = not has_rule(resource.group, resource.kind)
-        try:
-            return await self._cluster.apply(
-                resource, body, force=True, metadata_only=metadata_only
-            )
-        except Conflict:
-            # Forced, so this is a race with another writer inside the server: the same request is right again.
-            return await self._cluster.apply(
-                resource, body, force=True, metadata_only=metadata_only
-            )
-        except NotFound:
-            # A kind that discovery knows answers 404 for a moment after its CRD was established.
-            await self._clock.sleep(_SERVED_SOON)
-            return await self._cluster.apply(
-                resource, body, force=True, metadata_only=metadata_only
-            )
+    async def _write(self, manifest: Manifest, manner: Manner) -> JsonObject:
+        resource = await self.resource_for(manifest)
+        if manifest.manager:
+            async with self._slots:
+                return await self._writer.write_beside_others(
+                    resource, manifest.body, manifest.manager
+                )
+        if manner.keep_ignored and manifest.ignore:
+            live = await self._write_keeping_ignored(resource, manifest, manner)
+        else:
+            async with self._slots:
+                live = await self._writer.write(resource, manifest.body, manner)
+        if manifest.tracked:
+            self._table.observe(resource, live)
+        return live
 
-    async def _send_keeping_ignored(self, resource: Resource, manifest: Manifest) -> JsonObject:
+    async def _write_keeping_ignored(
+        self, resource: Resource, manifest: Manifest, manner: Manner
+    ) -> JsonObject:
         """Apply with the live values of what is ignored, if nobody changed them in the meantime."""
         for _ in range(_TRIES):
             live = (await self.whole_as([manifest])).get(manifest.ref)
@@ -248,7 +246,7 @@ class Applier:
             body = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
             try:
                 async with self._slots:
-                    return await self._cluster.apply(resource, body, force=True)
+                    return await self._writer.write(resource, body, manner)
             except Conflict:
                 continue
         else:
@@ -256,12 +254,12 @@ class Applier:
                 object=str(manifest.ref)
             )
         async with self._slots:
-            return await self._send(resource, manifest, manifest.body)
+            return await self._writer.write(resource, manifest.body, manner)
 
     async def _delete(self, change: Change, target: str, propagation: Propagation) -> Applied:
         ref = change.ref
         try:
-            resource = await self._served(ref)
+            resource = await self.served(ref)
             if resource is None:
                 return Applied(change)
             async with self._slots:

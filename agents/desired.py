@@ -20,6 +20,8 @@ from fleet.kube.port import Discovery
 from fleet.model.assignment import Section
 from fleet.model.identity import ObjectRef
 from fleet.sync.desired import Desired, desired_manifests
+from fleet.sync.farewell import is_farewell
+from fleet.sync.hooks import Hook
 from fleet.sync.manifest import Manifest, Scope, metadata_of
 
 _KEPT_PER_TARGET = 2
@@ -120,13 +122,22 @@ class DesiredStates:
         return [item for item in objects if isinstance(item, dict)]
 
     def _keep(self, section: Section, discovery: Discovery, desired: Desired) -> Desired:
-        light = replace(desired, manifests=tuple(_without_body(m) for m in desired.manifests))
+        light = replace(
+            desired,
+            manifests=tuple(_without_body(m) for m in desired.manifests),
+            hooks=tuple(_light_hook(hook) for hook in desired.hooks),
+        )
         states = self._light.setdefault(section.target, {})
         states.pop(section.artifact, None)
         states[section.artifact] = _Light(section, discovery, light)
         while len(states) > _KEPT_PER_TARGET:
             del states[next(iter(states))]
         return light
+
+
+def _light_hook(hook: Hook) -> Hook:
+    """Keep the bodies of those that the inventory has to have when the application leaves."""
+    return hook if is_farewell(hook) else replace(hook, body={})
 
 
 def _without_body(manifest: Manifest) -> Manifest:

@@ -1,4 +1,4 @@
-"""The end of every run, whatever happened in it: the operation's record, readiness, the status and one line of log."""
+"""The end of every run, whatever happened in it: readiness, the status and one line of log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import structlog
 from agents import operations
 from agents.apply import Applier
 from agents.board import Board
-from agents.inventory import Inventories
 from agents.live import LiveTable
 from agents.readiness import Readiness
 from agents.run import Run
@@ -28,13 +27,11 @@ class Epilogue:
 
     def __init__(
         self,
-        inventories: Inventories,
         table: LiveTable,
         applier: Applier,
         readiness: Readiness,
         board: Board,
     ) -> None:
-        self._inventories = inventories
         self._table = table
         self._applier = applier
         self._readiness = readiness
@@ -48,16 +45,8 @@ class Epilogue:
             del self._logged[target]
 
     async def finish(self, run: Run) -> None:
-        """The one epilogue: the operation's record, readiness, and the status."""
-        record = run.progress.inventory.operation
-        if run.operation is not None and record is not None:
-            waiting = run.progress.is_waiting or run.is_gated
-            after = operations.finished(record, error=run.error, is_waiting=waiting)
-            if after != record:
-                run.progress.inventory = run.progress.inventory.with_operation(after)
-                self._inventories.note(run.progress.inventory)
-        section = run.section
-        if section.ready_when:
+        """Judge readiness, show the status, say what is wrong."""
+        if run.section.ready_when:
             run.ready = await self._judge(run)
         self.show(run)
         self._log(run)
@@ -65,7 +54,8 @@ class Epilogue:
     def _log(self, run: Run) -> None:
         """Say what is wrong, once."""
         target = run.section.target
-        text = str(run.error) if run.error is not None else ""
+        error = run.error or run.failure
+        text = str(error) if error is not None else ""
         if text and self._logged.get(target) != text:
             log.warning("not in sync", **{fields.TARGET: target, fields.ERROR: text})
         self._logged[target] = text
@@ -77,7 +67,7 @@ class Epilogue:
         if run.desired is None or run.out_of_sync is None:
             return Ready(ready=False, message="its objects could not be looked at")
         try:
-            return await self._ask(run, sorted(run.desired.refs))
+            return await self._ask(run, sorted(item.ref for item in run.desired.manifests))
         except FleetError as error:
             return Ready(ready=False, message=f"its objects could not be read: {error.message}")
 
@@ -97,7 +87,8 @@ class Epilogue:
     def _status(self, run: Run) -> TargetStatus:
         progress = run.progress
         phase = progress.phase
-        if run.error is not None:
+        error = run.error or run.failure
+        if error is not None:
             phase = Phase.FAILED
         elif run.is_gated and phase is Phase.IDLE:
             phase = Phase.WAITING
@@ -108,8 +99,8 @@ class Epilogue:
             ready=run.ready,
             waiting_for=run.waiting_for,
             message=progress.message or run.refused or held,
-            error=run.error,
-            operation=operations.result(progress.inventory.operation),
+            error=error,
+            operation=operations.result(progress.inventory, run.asked, progress.message),
         )
         health = self._table.health(run.desired.refs if run.desired is not None else ())
         return target_status(run.section, run.desired, run.out_of_sync, health, shown)

@@ -22,8 +22,12 @@ FAILPOINTS: tuple[str, ...] = (
     "inventory.after-store",
     "inventory.before-drop",
     "inventory.after-drop",
+    "operation.before-accept",
+    "operation.after-accept",
     "operation.before-record",
     "operation.after-record",
+    "operation.before-result",
+    "operation.after-result",
     "hook.before-create",
     "hook.after-create",
     "hook.before-delete",
@@ -34,7 +38,7 @@ FAILPOINTS: tuple[str, ...] = (
     "prune.after-batch",
 )
 """Every place, by room: ``state`` is any batch of records, ``inventory`` one that is waited for, ``operation`` a step
-of an operation's record."""
+of an operation's record (it was accepted; hooks start; how one ended)."""
 
 
 class Failpoints:

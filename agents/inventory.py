@@ -85,7 +85,8 @@ class Inventories:
     async def store(self, inventory: Inventory) -> None:
         """Keep an inventory; durable when it returns."""
         target = inventory.target
-        if self._found.get(target) == inventory and target not in self._unwritten:
+        is_known = self._found.get(target) == inventory and target not in self._unwritten
+        if is_known and self._journal.has_written(self._names.get(target, ())):
             return
         self._unwritten.add(target)
         failpoints.reach("inventory.before-store")
@@ -114,7 +115,7 @@ class Inventories:
             if target in self._found or (only is not None and target not in only):
                 continue
             inventory = rebuild(target, self._cluster_uid, objects)
-            if inventory.entries:
+            if inventory.entries or inventory.hooks:
                 log.warning(
                     "inventory rebuilt from labels",
                     **{fields.TARGET: target, fields.COUNT: len(inventory.entries)},

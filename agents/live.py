@@ -7,19 +7,25 @@ our own write, or a status update that changes no health, wakes nobody. Whole ob
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from fleet.codec.jsontypes import JsonObject
-from fleet.health.assess import assess
+from fleet.health.assess import assess, has_rule
 from fleet.health.result import HealthResult
 from fleet.kube.port import Resource
+from fleet.model.healthrules import HealthRules
 from fleet.model.identity import ObjectRef
+from fleet.model.report import Health
 from fleet.sync.drift import LiveObject, live_object
-from fleet.sync.manifest import parse_tracking_id
+from fleet.sync.hooks import RUN
+from fleet.sync.manifest import annotation, parse_tracking_id
 
 _REMEMBERED = 1000
+
+UNRATED = HealthResult(Health.PROGRESSING, "is being rated by a rule of the fleet's own")
 
 KindKey = tuple[str, str]
 """Group and kind."""
@@ -48,6 +54,11 @@ class LiveTable:
         self._listeners: list[Callable[[str], None]] = []
         self._seen: dict[KindKey, dict[ObjectRef, Seen]] = {}
         self._kept: frozenset[str] = frozenset()
+        self.rules = HealthRules()
+        """The fleet's own health rules; what they are about is rated elsewhere (`agents.rating`)."""
+        self._ruled: dict[KindKey, bool] = {}
+        self._unrated: dict[ObjectRef, JsonObject] = {}
+        self.something_unrated = asyncio.Event()
         self._gone: dict[ObjectRef, int] = {}
         """Versions at which objects went lately: an older answer that arrives later must not bring them back."""
 
@@ -63,6 +74,31 @@ class LiveTable:
                 if item.body is not None and item.app not in self._kept:
                     seen[ref] = replace(item, body=None)
 
+    def use(self, rules: HealthRules) -> set[KindKey]:
+        """Rate by other rules from now on; returns the kinds whose objects have to be seen again for that."""
+        before, self.rules = self.rules, rules
+        self._ruled = {}
+        return {kind for kind in self._seen if before.find(*kind) != rules.find(*kind)}
+
+    def needs_whole(self, group: str, kind: str) -> bool:
+        """Whether objects of a kind have to be seen whole to be rated."""
+        return has_rule(group, kind) or self._is_ruled((group, kind))
+
+    def take_unrated(self) -> dict[ObjectRef, JsonObject]:
+        """Return what waits for a rating by the fleet's own rules, and forget it."""
+        unrated, self._unrated = self._unrated, {}
+        self.something_unrated.clear()
+        return unrated
+
+    def rated(self, ref: ObjectRef, obj: JsonObject, health: HealthResult | None) -> None:
+        """Take in the rating of an object as it was; a newer one that came meanwhile waits for its own."""
+        known = self._seen.get(_key(ref), {})
+        before = known.get(ref)
+        if before is None or before.version != version_of(obj) or before.health == health:
+            return
+        known[ref] = replace(before, health=health)
+        self._notify(before, known[ref])
+
     def observe(self, resource: Resource, obj: JsonObject) -> ObjectRef:
         """Take in an object (whole or its metadata) as a list, a watch or an apply showed it."""
         ref = ref_of(resource, obj)
@@ -72,7 +108,7 @@ class LiveTable:
         known_version = before.version if before is not None else self._gone.get(ref, 0)
         if version and version < known_version:
             return ref
-        seen = self._reduced(obj, version)
+        seen = self._reduced(ref, obj, version, before)
         known[ref] = seen
         if before is None or before.live != seen.live or before.health != seen.health:
             self._notify(before, seen)
@@ -132,10 +168,24 @@ class LiveTable:
         if len(self._gone) > _REMEMBERED:
             del self._gone[next(iter(self._gone))]
 
-    def _reduced(self, obj: JsonObject, version: int) -> Seen:
+    def _is_ruled(self, kind: KindKey) -> bool:
+        if not self.rules.rules:
+            return False
+        if kind not in self._ruled:
+            self._ruled[kind] = self.rules.find(*kind) is not None
+        return self._ruled[kind]
+
+    def _health(self, ref: ObjectRef, obj: JsonObject, before: Seen | None) -> HealthResult | None:
+        if self._is_ruled(_key(ref)):
+            self._unrated[ref] = obj
+            self.something_unrated.set()
+            return before.health if before is not None else UNRATED
+        return hook_health(obj) if annotation(obj, RUN) else assess(obj)
+
+    def _reduced(self, ref: ObjectRef, obj: JsonObject, version: int, before: Seen | None) -> Seen:
         live = live_object(obj)
         live = replace(live, fields=sys.intern(live.fields))
-        seen = Seen(live, assess(obj), version)
+        seen = Seen(live, self._health(ref, obj, before), version)
         if self._kept and seen.app in self._kept:
             return replace(seen, body=_without_managers(obj))
         return seen
@@ -157,6 +207,12 @@ def ref_of(resource: Resource, obj: JsonObject) -> ObjectRef:
     return ObjectRef(
         resource.group, sys.intern(resource.kind), sys.intern(namespace), str(metadata["name"])
     )
+
+
+def hook_health(obj: JsonObject) -> HealthResult | None:
+    """Health of a hook's object: one that clears itself away when it is through is still judged by how it ended."""
+    metadata = {k: v for k, v in obj["metadata"].items() if k != "deletionTimestamp"}
+    return assess({**obj, "metadata": metadata})
 
 
 def version_of(obj: JsonObject) -> int:

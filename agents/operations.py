@@ -1,66 +1,419 @@
-"""Which operation a target is under, and what its record says: started once, finished once, reported until the hub
-has let it go. Pure.
+"""Which operation a target is under, how far it is, and what comes next: started once, finished once, reported until the
+hub has let it go. Pure: every function makes a record of a record.
+
+A sync that a person asked for goes before one that starts by itself. Whatever replaces an operation waits until no hook
+of it is at work: a migration is not killed by the next commit, only by `terminate`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
 
 from agents.assignment import is_overdue
-from fleet.errors import BadInput, Denied, FleetError
-from fleet.model.assignment import Operation
-from fleet.model.report import OperationResult
-from fleet.sync.inventory import OperationRecord
+from fleet.errors import Corrupt, FleetError
+from fleet.model.assignment import Operation, RetryPolicy
+from fleet.model.report import OperationResult, ResourceResult
+from fleet.sync import retry
+from fleet.sync.hooks import HookTask
+from fleet.sync.inventory import Inventory
+from fleet.sync.phases import Stage, StageEvent, next_stage
+from fleet.sync.record import MAX_RESULTS, HookRun, OperationRecord, automated_id
 
-RUNNING, SUCCEEDED, FAILED, EXPIRED = "Running", "Succeeded", "Failed", "Expired"
+SYNC, REFRESH, TERMINATE = "sync", "refresh", "terminate"
 
 
-def current(
-    asked: Sequence[Operation], record: OperationRecord | None, now: datetime
-) -> tuple[Operation | None, OperationRecord | None]:
-    """Choose the operation to work on, and the record to keep before that.
+class SyncFailed(FleetError):
+    """A sync failed, and what has to change for another try is not to be seen from here."""
 
-    A finished one that is still asked for only waits for the hub to see its result; until then no other starts.
+    reason = "SyncFailed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """What a target wants by itself at the moment."""
+
+    artifact: str = ""
+    applied: str = ""
+    """Artifact last applied completely."""
+    automated: bool = False
+    """Another artifact is applied without being asked for."""
+    may_start: bool = True
+    """Now, that is: not by policy alone."""
+    gated: bool = False
+    """It has to wait for others, or its cluster is detached."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What a target is under, and the records to keep before anything is done about it."""
+
+    operation: Operation | None = None
+    """The sync that was asked for."""
+    refresh: bool = False
+    record: OperationRecord | None = None
+    answer: OperationRecord | None = None
+    waits_for: tuple[HookRun, ...] = ()
+    """Hooks of the operation before, which have to end first."""
+
+
+class Mode(Enum):
+    """What may be done in a run, as far as the operation goes."""
+
+    PLAIN = "plain"
+    """No operation, or one that is through: level by level, without hooks."""
+    WORK = "work"
+    """Everything in its order, hooks among it."""
+    HOLD = "hold"
+    """Only wait for hooks that are at work."""
+    FAIL = "fail"
+    """Only the hooks for failures."""
+    STOP = "stop"
+    """Only end the hooks."""
+    BLOCKED = "blocked"
+    """It failed for good: only what was applied already is held in place."""
+
+
+def choose(
+    asked: Sequence[Operation],
+    record: OperationRecord | None,
+    answer: OperationRecord | None,
+    want: Want,
+    now: datetime,
+) -> Choice:
+    """Choose what to work on, and the records to keep before that.
+
+    What is finished and still asked for only waits for the hub to see its result; until then no other starts.
     """
-    by_id = {operation.id: operation for operation in asked}
-    if record is not None and record.id in by_id:
-        if record.phase != RUNNING:
-            return None, record
-        if any(operation.kind == "terminate" for operation in asked):
-            return None, replace(record, phase=FAILED, message="terminated")
-        return by_id[record.id], record
-    for operation in sorted(asked, key=lambda item: (item.kind != "terminate", item.id)):
-        if operation.kind == "terminate":
-            return None, OperationRecord(id=operation.id, phase=SUCCEEDED)
+    record, answer = _answered(asked, record, answer, now)
+    syncs = {item.id: item for item in sorted(asked, key=lambda item: item.id) if item.kind == SYNC}
+    ids = {item.id for item in asked}
+    is_answering = answer is not None and answer.id in ids
+    refresh = is_answering and answer is not None and not answer.stage.is_over
+    chosen = Choice(record=record, answer=answer, refresh=refresh)
+    if record is not None and record.id in syncs:
+        return _going_on(chosen, record, syncs[record.id], want, now)
+    for operation in syncs.values():
+        if is_answering:
+            break
         if is_overdue(operation, now):
-            return None, OperationRecord(
-                id=operation.id, phase=EXPIRED, message="it came too late to be started"
-            )
-        if operation.kind not in ("sync", "refresh"):
-            return None, OperationRecord(
-                id=operation.id,
-                phase=FAILED,
-                message=f"this agent knows no operation {operation.kind!r}",
-            )
-        return operation, OperationRecord(id=operation.id, phase=RUNNING)
-    return None, None
+            late = _answer(operation, Stage.EXPIRED, now, "it came too late to be started")
+            return replace(chosen, answer=late)
+        return _instead(chosen, _started(operation.id, want, now, operation), operation)
+    return _by_itself(chosen, want, now)
 
 
-def finished(
-    record: OperationRecord, *, error: FleetError | None, is_waiting: bool
+def _answered(
+    asked: Sequence[Operation],
+    record: OperationRecord | None,
+    answer: OperationRecord | None,
+    now: datetime,
+) -> tuple[OperationRecord | None, OperationRecord | None]:
+    """Answer what is no sync: one at a time, the end of an operation first."""
+    if answer is not None and any(item.id == answer.id for item in asked):
+        return record, answer
+    others = sorted(
+        (item for item in asked if item.kind != SYNC),
+        key=lambda item: (item.kind != TERMINATE, item.id),
+    )
+    for operation in others:
+        if operation.kind == TERMINATE:
+            if record is not None and not record.stage.is_over:
+                record = replace(record, stage=next_stage(record.stage, StageEvent.STOP))
+            return record, _answer(operation, Stage.SUCCEEDED, now)
+        if is_overdue(operation, now):
+            return record, _answer(operation, Stage.EXPIRED, now, "it came too late to be started")
+        if operation.kind == REFRESH:
+            return record, _answer(operation, Stage.RUNNING, now)
+        text = f"this agent knows no operation {operation.kind!r}"
+        return record, _answer(operation, Stage.FAILED, now, text)
+    return record, answer
+
+
+def _going_on(
+    chosen: Choice, record: OperationRecord, operation: Operation, want: Want, now: datetime
+) -> Choice:
+    if record.stage.is_over:
+        return chosen
+    if want.gated or not want.artifact or record.artifact == want.artifact:
+        return replace(chosen, operation=operation)
+    if record.active:
+        return replace(chosen, waits_for=record.active)
+    anew = replace(_started(operation.id, want, now, operation), started=record.started)
+    return replace(chosen, operation=operation, record=anew)
+
+
+def _instead(chosen: Choice, fresh: OperationRecord, operation: Operation | None) -> Choice:
+    """Start another operation when nothing of the one before is at work."""
+    if chosen.record is not None and chosen.record.active:
+        return replace(chosen, waits_for=chosen.record.active)
+    return replace(chosen, record=fresh, operation=operation)
+
+
+def _by_itself(chosen: Choice, want: Want, now: datetime) -> Choice:
+    """Nobody asks: an automated target that wants another artifact syncs by itself, once."""
+    record = chosen.record
+    if record is not None and record.stage is Stage.TERMINATING:
+        return chosen
+    if record is not None and not record.stage.is_over and not record.is_automated:
+        return _closed(chosen, record, "the hub does not ask for it any more", now)
+    if want.gated or not want.artifact:
+        return chosen
+    is_tried = record is not None and record.artifact == want.artifact and not record.is_partial
+    if not want.automated:
+        if record is not None and not record.stage.is_over:
+            return _closed(chosen, record, "syncs are not automated any more", now)
+        return chosen
+    is_touched = record is not None and record.is_touched and not record.is_partial
+    if is_tried or (want.applied == want.artifact and not is_touched):
+        if record is not None and not record.stage.is_over and not is_tried:
+            return _closed(chosen, record, "another artifact is wanted", now)
+        return chosen
+    if not want.may_start:
+        return chosen
+    return _instead(chosen, _started(automated_id(want.artifact), want, now), None)
+
+
+def _closed(chosen: Choice, record: OperationRecord, why: str, now: datetime) -> Choice:
+    if record.active:
+        return replace(chosen, waits_for=record.active)
+    ended = replace(record, stage=Stage.FAILED, message=why, finished=int(now.timestamp()))
+    return replace(chosen, record=ended)
+
+
+def _started(
+    name: str, want: Want, now: datetime, operation: Operation | None = None
 ) -> OperationRecord:
-    """What a run of a target makes of its operation's record."""
-    if isinstance(error, (BadInput, Denied)):
-        return replace(record, phase=FAILED, message=str(error))
-    if error is not None:
-        return replace(record, message=str(error))
-    return record if is_waiting else replace(record, phase=SUCCEEDED, message="")
+    seconds = int(now.timestamp())
+    return OperationRecord(
+        id=name,
+        artifact=want.artifact,
+        started=seconds,
+        attempt=seconds,
+        is_partial=operation is not None and is_partial(operation),
+    )
 
 
-def result(record: OperationRecord | None) -> OperationResult | None:
-    """Say it in a report."""
+def _answer(
+    operation: Operation, stage: Stage, now: datetime, message: str = ""
+) -> OperationRecord:
+    seconds = int(now.timestamp())
+    return OperationRecord(
+        id=operation.id,
+        kind=operation.kind,
+        stage=stage,
+        started=seconds,
+        finished=seconds if stage.is_over else 0,
+        message=message,
+    )
+
+
+def is_partial(operation: Operation) -> bool:
+    """Whether a sync is about some objects only, or about none: it says nothing about the artifact."""
+    return bool(operation.arguments.get("resources")) or operation.arguments.get("dryRun") is True
+
+
+def runs_hooks(operation: Operation | None) -> bool:
+    """Whether a sync runs hooks: not one of some objects, nor one by strategy ``apply``."""
+    if operation is None:
+        return True
+    return not is_partial(operation) and operation.arguments.get("strategy") != "apply"
+
+
+def mode_of(choice: Choice, want: Want) -> Mode:
+    """Decide what may be done in this run."""
+    record = choice.record
+    if choice.waits_for:
+        return Mode.HOLD
+    if record is None:
+        return Mode.PLAIN
+    match record.stage:
+        case Stage.TERMINATING:
+            return Mode.STOP
+        case Stage.FAILING:
+            return Mode.FAIL
+        case Stage.RUNNING:
+            if want.gated:
+                return Mode.PLAIN
+            return Mode.HOLD if record.failed else Mode.WORK
+        case Stage.FAILED | Stage.RETRYING:
+            return _mode_after_failure(record, want)
+        case Stage.SUCCEEDED | Stage.EXPIRED:
+            return Mode.PLAIN
+
+
+def _mode_after_failure(record: OperationRecord, want: Want) -> Mode:
+    """What may pass by itself is tried on; what a hook or a person ended is not."""
+    is_about_this = record.artifact == want.artifact and not record.is_partial
+    if not is_about_this or want.gated:
+        return Mode.PLAIN
+    if record.is_final:
+        return Mode.BLOCKED
+    if record.stage is Stage.FAILED and not want.automated:
+        return Mode.PLAIN
+    return Mode.WORK
+
+
+def due(record: OperationRecord | None, now: datetime) -> OperationRecord | None:
+    """Begin the next try of an operation whose time has come; None where there is none."""
+    if record is None or record.stage is not Stage.RETRYING or record.active:
+        return None
+    if now.timestamp() < record.due:
+        return None
+    return replace(
+        record,
+        stage=next_stage(record.stage, StageEvent.DUE),
+        attempt=int(now.timestamp()),
+        retries=record.retries + 1,
+        due=0,
+        message="",
+        is_final=False,
+        hooks=(),
+        results=(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a run of a target came to."""
+
+    error: FleetError | None = None
+    broken: str = ""
+    """An object that had to become healthy and is Degraded."""
+    is_waiting: bool = False
+    was_worked: bool = True
+    """Whether the operation was worked on: a target that has to wait, or is blocked, says nothing."""
+    fail_hooks: Sequence[HookTask] | None = ()
+    """Hooks for failures that are not through; None where nobody knows, for the artifact cannot be read."""
+
+
+def concluded(
+    record: OperationRecord, found: Findings, policy: RetryPolicy, now: datetime
+) -> OperationRecord:
+    """Draw the conclusion of one run: through the stages until one is reached where more has to happen."""
+    while True:
+        after = _concluded(record, found, policy, now)
+        if after.stage is record.stage:
+            return after
+        record = after
+
+
+def _concluded(
+    record: OperationRecord, found: Findings, policy: RetryPolicy, now: datetime
+) -> OperationRecord:
+    match record.stage:
+        case Stage.RUNNING:
+            return _while_running(record, found, now)
+        case Stage.FAILING if found.fail_hooks is not None and not found.fail_hooks:
+            again = retry.next_try(policy, record.retries, now)
+            if again is None:
+                return _ended(record, StageEvent.GAVE_UP, record.message, now)
+            return replace(
+                record,
+                stage=next_stage(record.stage, StageEvent.RETRY),
+                due=int(again.timestamp()) + 1,
+            )
+        case Stage.TERMINATING if not record.active:
+            stopped = _ended(record, StageEvent.STOPPED, "terminated", now)
+            return replace(stopped, is_final=True)
+        case Stage.RETRYING | Stage.FAILED if not record.is_final and found.was_worked:
+            return _when_passed(record, found)
+        case _:
+            return record
+
+
+def _while_running(record: OperationRecord, found: Findings, now: datetime) -> OperationRecord:
+    if record.failed:
+        if record.active:
+            return record
+        run = record.failed[0]
+        text = f"{run.phase.value} hook {run.ref.kind} {run.ref.name} failed"
+        message = f"{text}: {run.message}" if run.message else text
+        return _broken(record, message, is_final=True)
+    if not found.was_worked:
+        return record
+    if found.error is not None and is_attempt(found.error):
+        return _broken(record, str(found.error), is_final=False)
+    if found.broken:
+        return _broken(record, found.broken, is_final=False)
+    if found.error is not None or found.is_waiting or record.active:
+        return record
+    return _ended(record, StageEvent.DONE, "", now)
+
+
+def _when_passed(record: OperationRecord, found: Findings) -> OperationRecord:
+    if found.broken or (found.error is not None and is_attempt(found.error)):
+        text = found.broken or str(found.error)
+        return replace(record, message=text) if text != record.message else record
+    if found.error is not None:
+        return record
+    stage = next_stage(record.stage, StageEvent.PASSED)
+    return replace(record, stage=stage, message="", due=0, finished=0)
+
+
+def is_attempt(error: FleetError) -> bool:
+    """Whether an error ends a try: nobody's word that passes by itself, nor damage that is repaired by fetching anew."""
+    return retry.is_attempt(error) and not isinstance(error, Corrupt)
+
+
+def _broken(record: OperationRecord, message: str, *, is_final: bool) -> OperationRecord:
+    stage = next_stage(record.stage, StageEvent.BROKE)
+    return replace(record, stage=stage, message=message, is_final=is_final)
+
+
+def _ended(
+    record: OperationRecord, event: StageEvent, message: str, now: datetime
+) -> OperationRecord:
+    stage = next_stage(record.stage, event)
+    return replace(record, stage=stage, message=message, finished=int(now.timestamp()))
+
+
+def failure(record: OperationRecord | None, want: Want) -> SyncFailed | None:
+    """What a target shows for a sync of its artifact that failed and is not tried again."""
+    if record is None or record.stage is not Stage.FAILED or record.artifact != want.artifact:
+        return None
+    if not want.automated or record.is_partial:
+        return None
+    return SyncFailed(record.message or "the sync failed")
+
+
+def result(
+    inventory: Inventory, asked: Sequence[Operation], message: str = ""
+) -> OperationResult | None:
+    """Say it in a report: the answer as long as it is asked for, else the last sync."""
+    answer, record = inventory.answer, inventory.operation
+    if answer is not None and (record is None or any(item.id == answer.id for item in asked)):
+        record = answer
     if record is None:
         return None
-    return OperationResult(id=record.id, phase=record.phase, message=record.message)
+    return OperationResult(
+        id=record.id,
+        phase=record.stage.shown,
+        message=record.message or ("" if record.stage.is_over else message),
+        kind=record.kind,
+        artifact=record.artifact,
+        started_at=_stamp(record.started),
+        finished_at=_stamp(record.finished),
+        retries=record.retries,
+        resources=_resources(record),
+    )
+
+
+def _resources(record: OperationRecord) -> tuple[ResourceResult, ...]:
+    hooks = [
+        ResourceResult(
+            ref=str(run.ref),
+            status="Running" if run.state.is_active else run.state.value,
+            phase=run.phase.value,
+            hook=True,
+            message=run.message,
+        )
+        for run in record.hooks
+    ]
+    return (*hooks, *record.results)[:MAX_RESULTS]
+
+
+def _stamp(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds else ""

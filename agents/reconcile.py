@@ -12,36 +12,48 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from agents import operations
-from agents.apply import Applier
+from agents import consent
+from agents.apply import Applier, propagation_of
 from agents.assignment import Assignment
 from agents.board import Board
 from agents.comparisons import Comparisons
+from agents.conduct import Conductor
 from agents.desired import DesiredStates
 from agents.epilogue import Epilogue
+from agents.hooks import HookRunner
 from agents.inventory import Inventories
 from agents.live import KindKey, LiveTable
 from agents.observe import Observer
+from agents.operations import Mode
 from agents.pacing import Pacer
+from agents.progress import Progress
 from agents.readiness import Readiness
+from agents.rehearsal import Rehearsal
 from agents.run import Run
-from agents.steps import Progress, Steps, manner_of
+from agents.steps import Steps
+from agents.writing import Writer
 from fleet.errors import FleetError, NotReady
-from fleet.health.assess import has_rule
 from fleet.kube.port import ClusterPort, Discovery
-from fleet.model.assignment import Operation, Section
+from fleet.model.assignment import Section
+from fleet.model.healthrules import HealthRules
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Phase
 from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done, Outcome, RequeueAfter
+from fleet.sync import farewell
 from fleet.sync.desired import Desired
 from fleet.sync.drift import LiveObject
 from fleet.sync.gate import satisfied
 from fleet.sync.inventory import Inventory
-from fleet.sync.manifest import Manifest, parse_tracking_id
-from fleet.sync.plan import Plan, Step, Verb, plan, to_compare
-from fleet.sync.policy import Permission, permission
+from fleet.sync.manifest import parse_tracking_id
+from fleet.sync.manner import manner_of
+from fleet.sync.options import PRUNE_LAST
+from fleet.sync.plan import Plan, plan, plan_hooks, to_compare
+from fleet.sync.policy import NOTHING, Permission, permission
+from fleet.sync.record import OperationRecord
+from fleet.sync.steps import Step, Verb
 
+_WRITING = frozenset((Verb.APPLY, Verb.PRUNE, Verb.START_HOOKS))
 _QUICK = 0.25
 _QUICK_TRIES = 20
 
@@ -69,10 +81,16 @@ class TargetSync:
     """Artifacts by target whose dependencies were satisfied once: they do not wait again."""
 
     def __post_init__(self) -> None:
-        self.steps = Steps(self.applier, self.inventories, self.table, self.pacer)
-        self.epilogue = Epilogue(
-            self.inventories, self.table, self.applier, self.readiness, self.board
-        )
+        self.hooks = HookRunner(self.cluster, self.table, self.applier, self.inventories)
+        self.steps = Steps(self.applier, self.inventories, self.table, self.pacer, self.hooks)
+        self.conductor = Conductor(self.inventories, self.hooks, self.pacer, self.clock)
+        self.rehearsal = Rehearsal(self.cluster, self.applier, Writer(self.cluster, self.clock))
+        self.epilogue = Epilogue(self.table, self.applier, self.readiness, self.board)
+
+    def use_rules(self, rules: HealthRules) -> None:
+        """Rate objects by the fleet's own rules from now on; what they concern is looked at again."""
+        if rules != self.table.rules:
+            self.observer.relist(self.table.use(rules))
 
     def keep_only(self, present: Collection[str]) -> None:
         """Forget what is known of all other targets: one that comes back starts afresh, and waits again."""
@@ -98,6 +116,7 @@ class TargetSync:
             run.error = run.progress.error() or run.working_error()
         except FleetError as error:
             run.error = error
+        self.conductor.conclude(run)
         await self.epilogue.finish(run)
         if run.error is not None and run.progress.look_again == float("inf"):
             raise run.error
@@ -105,17 +124,10 @@ class TargetSync:
         return Done() if seconds == float("inf") else RequeueAfter(seconds)
 
     async def _start(self, run: Run, assignment: Assignment) -> None:
-        """Find the operation and whether dependencies hold the target back."""
+        """Find whether dependencies hold the target back, and the operation it is under."""
         section, inventory = run.section, run.progress.inventory
-        run.operation, record = operations.current(
-            assignment.operations_for(section.target), inventory.operation, self.clock.now()
-        )
-        if record != inventory.operation:
-            run.progress.inventory = inventory.with_operation(record)
-            await self.inventories.store(run.progress.inventory)
-            self.pacer.clear(inventory.entries)
         is_change = section.artifact not in ("", inventory.applied) and not section.ungated
-        if is_change and self._released.get(section.target) != section.artifact:
+        if is_change and not self._is_released(section, inventory):
             _, run.waiting_for = satisfied(
                 section.depends_on, self.board.statuses, assignment.sections
             )
@@ -123,10 +135,23 @@ class TargetSync:
                 run.working = msgspec.structs.replace(section, artifact=inventory.applied)
             else:
                 self._released[section.target] = section.artifact
+        by_itself = permission(run.working, None, detached=assignment.head.detached)
+        may_start = by_itself.apply_new and consent.may_start(section, self.clock.now())
+        await self.conductor.begin(run, assignment, may_start=may_start)
+        consent.block(run, self.clock.now())
+
+    def _is_released(self, section: Section, inventory: Inventory) -> bool:
+        """Whether a target began to move to its artifact: then it goes on, also after a restart."""
+        record = inventory.operation
+        is_moving = record is not None and record.is_touched and not record.stage.is_over
+        if is_moving and record is not None and record.artifact == section.artifact:
+            return True
+        return self._released.get(section.target) == section.artifact
 
     async def _work(self, run: Run, assignment: Assignment) -> None:
+        await self._attend(run)
         inventory = run.progress.inventory
-        compare_all = run.section.target in self.compare or _is_refresh(run.operation)
+        compare_all = run.section.target in self.compare or run.is_refresh
         self.compare.discard(run.section.target)
         whole = compare_all or run.working.artifact != inventory.applied
         desired, discovery = await self._desired(run, whole=whole)
@@ -136,14 +161,21 @@ class TargetSync:
         found = await self._plan(run, desired, assignment, discovery, compare_all=compare_all)
         run.out_of_sync, run.refused = found.out_of_sync, found.refused
         self._take_findings(run.progress, found)
-        await self._note_policy(run)
+        await self._note_policy(run, desired)
+        if consent.is_rehearsal(run.operation):
+            if run.mode is Mode.WORK:
+                await self.rehearsal.perform(run, self._with_bodies(run, desired, discovery), found)
+            return
         await self._carry_out(run, desired, found, assignment, discovery)
         self._complete(run, desired, assignment)
+        consent.show_block(run, self.clock.now())
 
     def _complete(self, run: Run, desired: Desired, assignment: Assignment) -> None:
         """Note that an artifact is applied completely, where it is."""
         done = run.progress
-        if run.is_gated or done.is_waiting or assignment.head.detached:
+        if run.is_gated or (done.is_waiting and not done.is_applied) or assignment.head.detached:
+            return
+        if run.mode not in (Mode.PLAIN, Mode.WORK) or _has_failed(done.inventory.operation):
             return
         is_meant = desired.artifact and (desired.manifests or not run.refused)
         if not (is_meant and done.inventory.has_applied(desired)):
@@ -180,7 +212,7 @@ class TargetSync:
         whole = bool(section.ready_when)
 
         def needs_whole(kind: KindKey) -> bool:
-            return whole or has_rule(*kind)
+            return whole or self.table.needs_whole(*kind)
 
         await self.observer.ensure((item for item in found if item is not None), needs_whole)
 
@@ -207,10 +239,11 @@ class TargetSync:
                 discovery,
                 {item.ref for item in wanted},
                 inventory,
-                afresh=compare_all and _is_refresh(run.operation),
+                afresh=compare_all and run.is_refresh,
             )
             live = self.comparisons.live(desired, inventory)
         allowed = self._permission(run, assignment)
+        run.is_permitted = allowed.apply_new
         claimed: Mapping[ObjectRef, str] = {}
         if _needs_claims(desired, inventory, live):
             try:
@@ -220,12 +253,30 @@ class TargetSync:
                 claimed = self.states.known_claims(run.section.target)
                 allowed = replace(allowed, prune=False)
                 run.progress.look_again = 1.0
-        return plan(desired, inventory, live, allowed, claimed=claimed)
+        tasks = self.conductor.tasks(run, desired)
+        found = plan(
+            desired,
+            inventory,
+            live,
+            allowed,
+            claimed=claimed,
+            hooks=() if desired.problems else tasks,
+            prune_last=PRUNE_LAST in run.working.sync_options,
+            confirmed=consent.is_approved(run),
+        )
+        run.unconfirmed = found.unconfirmed
+        if run.mode in (Mode.HOLD, Mode.FAIL, Mode.STOP):
+            return replace(found, steps=plan_hooks(tasks).steps)
+        return found
 
     def _permission(self, run: Run, assignment: Assignment) -> Permission:
+        if run.blocked:
+            return NOTHING
         allowed = permission(run.working, run.operation, detached=assignment.head.detached)
         if run.is_gated:
             return replace(allowed, apply_new=False, prune=False, allow_empty=False)
+        if run.mode not in (Mode.PLAIN, Mode.WORK):
+            return replace(allowed, apply_new=False, prune=False)
         return allowed
 
     def _take_findings(self, progress: Progress, found: Plan) -> None:
@@ -236,11 +287,21 @@ class TargetSync:
         if found.equal or found.forget:
             self.inventories.note(progress.inventory)
 
-    async def _note_policy(self, run: Run) -> None:
-        """The deletion policy and the edges must be on record when the section is gone."""
+    async def _attend(self, run: Run) -> None:
+        """See to the hooks of the operation, which need no artifact for that."""
+        known = run.progress.inventory.hooks
+        if known:
+            await self._observe(run.section, known, await self.cluster.discovery())
+        await self.conductor.attend(run, propagation_of(manner_of(run.section)))
+
+    async def _note_policy(self, run: Run, desired: Desired) -> None:
+        """The deletion policy, the edges and the hooks for the end must be on record when the section is gone."""
         nothing = Desired(target=run.section.target, artifact="")
-        inventory = run.progress.inventory.planned(run.section, nothing)
-        if inventory.entries:
+        before = run.progress.inventory
+        inventory = before.planned(run.section, nothing)
+        if not run.is_gated:
+            inventory = inventory.with_farewell(farewell.encode(desired.hooks))
+        if inventory != before and inventory.entries:
             run.progress.inventory = inventory
             await self.inventories.store(inventory)
 
@@ -255,15 +316,17 @@ class TargetSync:
         progress = run.progress
         steps = self.steps.paced(found, progress)
         if not steps:
+            consent.await_approval(run)
             return
-        if any(step.verb is Verb.APPLY for step in steps):
-            bodies = {m.ref: m for m in self._with_bodies(run, desired, discovery).manifests}
-            steps = tuple(_with_bodies(step, bodies) for step in steps)
-            progress.inventory = progress.inventory.planned(run.section, desired)
+        if any(step.verb in _WRITING for step in steps):
+            whole = self._with_bodies(run, desired, discovery)
+            steps = tuple(_with_bodies(step, whole) for step in steps)
+            progress.inventory = _begun(run, progress.inventory.planned(run.section, desired))
             await self.inventories.store(progress.inventory)
         progress.phase = Phase.APPLYING
         self.epilogue.show(run)
-        await self.steps.carry_out(steps, desired, progress, manner_of(run.section))
+        await self.steps.carry_out(steps, desired, progress, manner_of(run.section, run.operation))
+        consent.await_approval(run)
         if not progress.is_waiting:
             progress.phase = Phase.IDLE
         after = await self._plan(run, desired, assignment, discovery)
@@ -271,7 +334,8 @@ class TargetSync:
         self._take_findings(progress, after)
 
     def _with_bodies(self, run: Run, desired: Desired, discovery: Discovery) -> Desired:
-        is_whole = all("kind" in item.body for item in desired.manifests)
+        bodies = [item.body for item in desired.manifests] + [hook.body for hook in desired.hooks]
+        is_whole = all("kind" in body for body in bodies)
         return desired if is_whole else self.states.full(run.working, discovery)
 
 
@@ -287,11 +351,24 @@ def _needs_claims(
     )
 
 
-def _with_bodies(step: Step, manifests: Mapping[ObjectRef, Manifest]) -> Step:
+def _with_bodies(step: Step, whole: Desired) -> Step:
+    if step.verb is Verb.START_HOOKS:
+        hooks = {hook.ref: hook for hook in whole.hooks}
+        tasks = tuple(replace(task, hook=hooks[task.hook.ref]) for task in step.hooks)
+        return replace(step, hooks=tasks)
     if step.verb is not Verb.APPLY:
         return step
+    manifests = {item.ref: item for item in whole.manifests}
     return replace(step, changes=tuple(replace(c, manifest=manifests[c.ref]) for c in step.changes))
 
 
-def _is_refresh(operation: Operation | None) -> bool:
-    return operation is not None and operation.kind == "refresh"
+def _begun(run: Run, inventory: Inventory) -> Inventory:
+    """Note in the operation's record that something is done for it."""
+    record = inventory.operation
+    if run.mode is not Mode.WORK or record is None or record.is_touched:
+        return inventory
+    return inventory.with_operation(replace(record, is_touched=True))
+
+
+def _has_failed(record: OperationRecord | None) -> bool:
+    return record is not None and not record.stage.is_over and bool(record.failed)

@@ -9,7 +9,7 @@ Backends: `agents.filerecords` and `agents.kuberecords`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import structlog
@@ -57,6 +57,7 @@ class Journal:
         self._clock = clock
         self._lazy_seconds = lazy_seconds
         self._pending: dict[str, str | None] = {}
+        self._writing: Changes = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -77,6 +78,10 @@ class Journal:
         self._pending.update(changes)
         self._idle.clear()
         self._news.set()
+
+    def has_written(self, names: Iterable[str]) -> bool:
+        """Whether nothing of these records waits to be written."""
+        return not any(name in self._pending or name in self._writing for name in names)
 
     async def run(self) -> None:
         """Write batches until cancelled."""
@@ -105,6 +110,7 @@ class Journal:
 
     async def _write_batch(self) -> bool:
         batch, self._pending = self._pending, {}
+        self._writing = batch
         waiters, self._waiters = self._waiters, []
         self._news.clear()
         self._urgent.clear()
@@ -117,10 +123,12 @@ class Journal:
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_exception(error)
+            self._writing = {}
             # What was written meanwhile is newer.
             self._pending = {**batch, **self._pending}
             self._news.set()
             return False
+        self._writing = {}
         _BATCHES.inc()
         for waiter in waiters:
             if not waiter.done():

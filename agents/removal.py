@@ -13,16 +13,17 @@ from agents.desired import DesiredStates
 from agents.inventory import Inventories
 from agents.live import LiveTable
 from agents.observe import Observer
-from agents.steps import Manner, Progress, Steps
+from agents.progress import Progress
+from agents.steps import Steps
 from fleet.errors import FleetError
-from fleet.health.assess import has_rule
-from fleet.kube.port import ClusterPort, Propagation
+from fleet.kube.port import ClusterPort
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Phase, TargetStatus
 from fleet.runtime.reconciler import Done, Outcome, RequeueAfter
 from fleet.sync.desired import Desired
 from fleet.sync.gate import removal_waits_for
 from fleet.sync.inventory import Inventory
+from fleet.sync.manner import Dependents, Manner
 from fleet.sync.plan import Plan, plan_removal
 
 _LOOK_AGAIN = 30.0
@@ -74,7 +75,8 @@ class Removal:
         kinds = {(ref.group, ref.kind) for ref in inventory.entries}
         served = (discovery.preferred(*kind) for kind in sorted(kinds))
         await self.observer.ensure(
-            (item for item in served if item is not None), lambda kind: has_rule(*kind)
+            (item for item in served if item is not None),
+            lambda kind: self.table.needs_whole(*kind),
         )
         claimed: Mapping[ObjectRef, str] = {}
         if inventory.deletion != "orphan":
@@ -108,4 +110,4 @@ class Removal:
 
 def _manner(inventory: Inventory) -> Manner:
     is_background = inventory.deletion == "background"
-    return Manner(propagation=Propagation.BACKGROUND if is_background else Propagation.FOREGROUND)
+    return Manner(dependents=Dependents.BACKGROUND if is_background else Dependents.FOREGROUND)

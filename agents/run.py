@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from agents.steps import Progress
+from agents.operations import Mode, Want
+from agents.progress import Progress
 from fleet.errors import FleetError
 from fleet.model.assignment import Operation, Section
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Ready
 from fleet.sync.desired import Desired
+from fleet.sync.record import HookRun
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,11 +27,28 @@ class Run:
     desired: Desired | None = None
     """Of the assigned artifact; None while it is not known."""
     operation: Operation | None = None
+    """The sync that was asked for and is under way."""
+    asked: Sequence[Operation] = ()
+    """Everything that is asked of the target."""
+    is_refresh: bool = False
+    want: Want = field(default_factory=Want)
+    mode: Mode = Mode.PLAIN
+    is_permitted: bool = False
+    """Whether the policy allows to bring objects to the artifact now."""
+    waits_for: tuple[HookRun, ...] = ()
+    """Hooks of the operation before, which have to end first."""
     out_of_sync: Mapping[ObjectRef, str] | None = None
     """What differs; None until it was looked at."""
     waiting_for: tuple[str, ...] = ()
+    blocked: str = ""
+    """The sync window that forbids to write anything now."""
+    blocked_until: datetime | None = None
     refused: str = ""
+    unconfirmed: tuple[ObjectRef, ...] = ()
+    """What a person has to confirm before it is pruned."""
     error: FleetError | None = None
+    failure: FleetError | None = None
+    """A sync that failed and is not tried again: shown, and nothing to retry."""
     ready: Ready | None = None
 
     @property

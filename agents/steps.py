@@ -7,86 +7,44 @@ the event that changes it starts the next one, which plans anew from what is the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from agents import failpoints
-from agents.apply import Applied, Applier
+from agents.apply import Applied, Applier, propagation_of
+from agents.hooks import HookRunner
 from agents.inventory import Inventories
 from agents.live import LiveTable
 from agents.pacing import Pacer
-from fleet.errors import FleetError, NotReady, Transient
+from agents.progress import Progress
+from fleet.errors import NotReady
 from fleet.health.result import is_ignored
-from fleet.kube.port import Propagation
-from fleet.model.assignment import Section
 from fleet.model.identity import ObjectRef
-from fleet.model.report import Health, Phase
+from fleet.model.report import Health, Phase, ResourceResult
 from fleet.sync.desired import Desired
-from fleet.sync.inventory import Inventory
-from fleet.sync.plan import Change, Plan, Reason, Step, Verb, wait_healthy
+from fleet.sync.manner import Manner
+from fleet.sync.order import Place
+from fleet.sync.phases import SyncPhase
+from fleet.sync.plan import Plan
+from fleet.sync.steps import Change, Reason, Step, Verb, wait_healthy
 
-_KEEP_IGNORED = "RespectIgnoreDifferences=true"
-_PROPAGATION = "PrunePropagationPolicy="
 _LOOK_AGAIN = 30.0
 _LOOK_GONE = 3.0
 _REPAIRS = frozenset((Reason.DRIFT, Reason.MISSING))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How the steps of one target are to be carried out."""
-
-    keep_ignored: bool = False
-    """Leave ignored fields of live objects as they are."""
-    propagation: Propagation = Propagation.FOREGROUND
-
-
-def manner_of(section: Section) -> Manner:
-    """What an application's sync options say about it."""
-    wanted = [
-        option.removeprefix(_PROPAGATION)
-        for option in section.sync_options
-        if option.startswith(_PROPAGATION)
-    ]
-    words = {"background": Propagation.BACKGROUND, "orphan": Propagation.ORPHAN}
-    return Manner(
-        keep_ignored=_KEEP_IGNORED in section.sync_options,
-        propagation=words.get(wanted[-1] if wanted else "", Propagation.FOREGROUND),
-    )
-
-
-@dataclass(slots=True, kw_only=True)
-class Progress:
-    """How far a run came."""
-
-    inventory: Inventory
-    phase: Phase = Phase.IDLE
-    message: str = ""
-    is_waiting: bool = False
-    errors: list[FleetError] = field(default_factory=list)
-    look_again: float = float("inf")
-    """Seconds after which to look again even if nothing happens."""
-
-    def wait(self, phase: Phase, message: str, seconds: float) -> None:
-        """Note that the run ends here for now."""
-        self.is_waiting = True
-        self.phase, self.message = phase, message
-        self.look_again = min(self.look_again, seconds)
-
-    def error(self) -> FleetError | None:
-        """The error to raise: what needs a human first, then what may come by itself, then what failed outside."""
-        ranked = sorted(
-            self.errors, key=lambda e: (isinstance(e, Transient), isinstance(e, NotReady))
-        )
-        return ranked[0] if ranked else None
 
 
 class Steps:
     """Carries out plans in one cluster."""
 
     def __init__(
-        self, applier: Applier, inventories: Inventories, table: LiveTable, pacer: Pacer
+        self,
+        applier: Applier,
+        inventories: Inventories,
+        table: LiveTable,
+        pacer: Pacer,
+        hooks: HookRunner,
     ) -> None:
         self._applier = applier
+        self._hooks = hooks
         self._inventories = inventories
         self._table = table
         self._pacer = pacer
@@ -94,43 +52,46 @@ class Steps:
     def paced(self, plan: Plan, progress: Progress) -> tuple[Step, ...]:
         """Leave out what may not be written again yet, and what comes after an object that cannot be written."""
         steps: list[Step] = []
-        failed_wave: int | None = None
+        failed_at: Place | None = None
         for step in plan.steps:
-            if failed_wave is not None and (
-                step.wave != failed_wave or step.verb is not Verb.APPLY
-            ):
+            if failed_at is not None and not _goes_on(step, failed_at):
                 break
             if step.verb is not Verb.APPLY:
                 steps.append(step)
                 continue
+            errors = len(progress.errors)
             ready = tuple(change for change in step.changes if self._is_due(change, progress))
             if ready:
-                steps.append(Step(verb=step.verb, wave=step.wave, changes=ready))
-            if progress.errors:
-                failed_wave = step.wave
+                steps.append(replace(step, changes=ready))
+            if len(progress.errors) > errors:
+                failed_at = step.place
         return tuple(steps)
 
     async def carry_out(
         self, steps: Iterable[Step], desired: Desired, progress: Progress, manner: Manner
     ) -> None:
-        """Do the steps in order; errors end the wave they are in, waiting ends the run."""
-        failed_wave: int | None = None
+        """Do the steps in order; errors end the place they are in, waiting and failed hooks end the run."""
+        failed_at: Place | None = None
         for step in steps:
-            if failed_wave is not None and (
-                step.wave != failed_wave or step.verb is not Verb.APPLY
-            ):
+            if failed_at is not None and not _goes_on(step, failed_at):
                 return
+            errors = len(progress.errors)
             match step.verb:
                 case Verb.APPLY:
                     await self._apply(step, progress, manner)
-                    failed_wave = step.wave if progress.errors else None
                 case Verb.WAIT_HEALTHY:
                     self._wait_healthy(step, desired, progress)
                 case Verb.PRUNE:
                     await self._prune(step, progress, manner)
                 case Verb.WAIT_GONE:
                     await self._wait_gone(step, progress)
-            if progress.is_waiting:
+                case Verb.START_HOOKS:
+                    await self._start_hooks(step, progress)
+                case Verb.WAIT_HOOKS:
+                    _wait_hooks(step, progress)
+            if len(progress.errors) > errors:
+                failed_at = step.place
+            if progress.is_waiting or _has_failed_hooks(progress):
                 return
 
     def _is_due(self, change: Change, progress: Progress) -> bool:
@@ -145,7 +106,7 @@ class Steps:
 
     async def _apply(self, step: Step, progress: Progress, manner: Manner) -> None:
         failpoints.reach("apply.before-batch")
-        results = await self._applier.apply(step.changes, keep_ignored=manner.keep_ignored)
+        results = await self._applier.apply(step.changes, manner)
         failpoints.reach("apply.after-batch")
         done = []
         for item in results:
@@ -158,6 +119,7 @@ class Steps:
                     wait = self._pacer.wait(item.change.ref, manifest.digest)
                     progress.look_again = min(progress.look_again, wait)
                 progress.errors.append(item.error)
+                progress.results.append(_result(step, item, "SyncFailed"))
             elif item.live is not None:
                 done.append((manifest, item.live))
                 if item.change.reason in _REPAIRS:
@@ -179,17 +141,30 @@ class Steps:
             more = f" and {len(result.left) - 1} more" if len(result.left) > 1 else ""
             progress.wait(
                 Phase.APPLYING,
-                f"wave {step.wave} waits for {first} ({word.value}){more}",
+                f"{step.title}: waits for {first} ({word.value}){more}",
                 _LOOK_AGAIN,
             )
+        if result.has_failed:
+            found = self._table.health(result.failed[:1])[result.failed[0]]
+            why = f": {found.message}" if found is not None and found.message else ""
+            progress.broken = f"{step.title}: {result.failed[0]} is Degraded{why}"
+
+    async def _start_hooks(self, step: Step, progress: Progress) -> None:
+        if step.phase is SyncPhase.POST_SYNC:
+            progress.is_applied = True
+        await self._hooks.start(step.hooks, progress)
 
     async def _prune(self, step: Step, progress: Progress, manner: Manner) -> None:
         failpoints.reach("prune.before-batch")
         results = await self._applier.delete(
-            step.changes, progress.inventory.target, manner.propagation
+            step.changes, progress.inventory.target, propagation_of(manner)
         )
         failpoints.reach("prune.after-batch")
         progress.errors.extend(item.error for item in results if item.error is not None)
+        progress.results += [
+            _result(step, item, "SyncFailed" if item.error is not None else "Pruned")
+            for item in results
+        ]
         self._forget(progress, (item.change.ref for item in results if _is_gone(item)))
 
     async def _wait_gone(self, step: Step, progress: Progress) -> None:
@@ -217,3 +192,34 @@ class Steps:
 
 def _is_gone(item: Applied) -> bool:
     return item.error is None and item.live is None
+
+
+def _goes_on(step: Step, failed_at: Place) -> bool:
+    """After a failure the objects of the same place are applied, and nothing else is done."""
+    return step.place == failed_at and step.verb is Verb.APPLY
+
+
+def _wait_hooks(step: Step, progress: Progress) -> None:
+    record = progress.inventory.operation
+    left = record.pending(step.hooks) if record is not None else step.hooks
+    if left:
+        first, more = left[0].ref, f" and {len(left) - 1} more" if len(left) > 1 else ""
+        progress.wait(
+            Phase.APPLYING,
+            f"{step.title}: waits for {first.kind} {first.name}{more}",
+            _LOOK_AGAIN,
+        )
+
+
+def _has_failed_hooks(progress: Progress) -> bool:
+    record = progress.inventory.operation
+    return record is not None and bool(record.failed) and not record.stage.is_over
+
+
+def _result(step: Step, item: Applied, status: str) -> ResourceResult:
+    return ResourceResult(
+        ref=str(item.change.ref),
+        status=status,
+        phase=step.phase.value,
+        message=str(item.error) if item.error is not None else "",
+    )

@@ -17,7 +17,9 @@ from fleet.errors import BadInput, Denied, FleetError, NotReady
 from fleet.model.assignment import ProjectRules, Section
 from fleet.model.identity import ObjectRef
 from fleet.model.report import ObjectStatus, Sync
-from fleet.sync import order
+from fleet.sync import hooks, namespaces, order
+from fleet.sync.compare import stored
+from fleet.sync.hooks import Hook
 from fleet.sync.ignore import ignored_of, strip
 from fleet.sync.manifest import (
     CRD,
@@ -26,17 +28,18 @@ from fleet.sync.manifest import (
     OWNED_VALUE,
     TRACKING_ID,
     Manifest,
+    Protection,
     Scope,
     group_of,
     metadata_of,
     tracking_id,
 )
-from fleet.sync.options import is_dropped, is_kept
+from fleet.sync.options import is_pruned_last
+from fleet.sync.phases import SyncPhase
+from fleet.sync.protection import of_deletion, of_pruning, pruning_in
 
 ScopeOf = Callable[[str, str], Scope | None]
 """(group, kind) -> scope; None while the cluster does not serve the kind."""
-
-CREATE_NAMESPACE = "CreateNamespace=true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,10 @@ class Desired:
     """Digest of the artifact; empty when nothing was ever rendered."""
     manifests: tuple[Manifest, ...] = ()
     """Sorted by their key."""
+    hooks: tuple[Hook, ...] = ()
+    """What is run at points of a sync, or of the application's leaving; sorted by name."""
+    pruning: Protection = Protection.NONE
+    """What the application says about objects that leave, and say nothing themselves."""
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     _refs: frozenset[ObjectRef] = field(default=frozenset(), repr=False, compare=False)
@@ -79,12 +86,12 @@ def desired_manifests(
     section: Section, objects: Sequence[JsonObject], scope_of: ScopeOf, *, cluster: str
 ) -> Desired:
     """Make the desired state of one target out of its artifact's objects (which stay untouched)."""
-    bodies = [body for body in _flat(objects) if not is_dropped(body)]
+    bodies = list(_flat(objects))
     crds = _defined_kinds(bodies)
     builder = _Builder(section, scope_of, crds, cluster)
     for body in bodies:
         builder.add(body)
-    if CREATE_NAMESPACE in section.sync_options and section.namespace and objects:
+    if namespaces.is_created(section.sync_options) and section.namespace and objects:
         builder.add_namespace(section.namespace)
     return builder.finish()
 
@@ -130,14 +137,25 @@ class _Builder:
         self._crds = crds
         self._cluster = cluster
         self._found: dict[ObjectRef, Manifest] = {}
+        self._hooks: dict[ObjectRef, Hook] = {}
         self._problems: dict[ObjectRef, Problem] = {}
         self._warnings: list[str] = []
 
     def add(self, body: JsonObject) -> None:
         ref = self._named(body)
+        phases = hooks.phases_of(body)
+        if phases == ():
+            if words := hooks.unknown_phases(body):
+                self._warnings.append(
+                    f"{ref} is never applied: no sync has a {', '.join(words)} hook"
+                )
+            return
         try:
             ref = self._scoped(ref)
             self._permit(ref)
+            if phases is not None:
+                self._hooks[ref] = self._hook(ref, body, phases)
+                return
             manifest = self._manifest(ref, body)
         except FleetError as error:
             self._problems[ref] = Problem(ref, error)
@@ -150,39 +168,32 @@ class _Builder:
         ref = ObjectRef(*NAMESPACE, "", name)
         if ref in self._found or ref in self._problems:
             return
-        body: JsonObject = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         try:
             self._permit(ref)
         except FleetError as error:
             self._problems[ref] = Problem(ref, error)
             return
-        self._found[ref] = Manifest(
-            ref=ref,
-            api_version="v1",
-            body=body,
-            wave=0,
-            key=order.key_of(ref, 0),
-            digest=_digest(body),
-            keep=True,
-            tracked=False,
-        )
+        self._found[ref] = namespaces.namespace_of(self._section)
 
     def finish(self) -> Desired:
-        waves = order.effective_waves(
-            {ref: manifest.wave for ref, manifest in self._found.items()},
+        places = order.effective_places(
+            {ref: item.key[:2] for ref, item in self._found.items()},
             {ref: kind for kind, (ref, _) in self._crds.items()},
+            [needed for hook in self._hooks.values() for needed in hook.places()],
         )
         manifests = [
-            replace(item, wave=waves[ref], key=order.key_of(ref, waves[ref]))
+            replace(item, wave=places[ref][1], key=(*places[ref], *item.key[2:]))
             for ref, item in self._found.items()
         ]
         return Desired(
             target=self._section.target,
             artifact=self._section.artifact,
             manifests=tuple(sorted(manifests, key=lambda item: item.key)),
+            hooks=tuple(self._hooks[ref] for ref in sorted(self._hooks)),
+            pruning=pruning_in(self._section.sync_options),
             problems=tuple(self._problems[ref] for ref in sorted(self._problems)),
             warnings=tuple(self._warnings),
-            _refs=frozenset(self._found) | frozenset(self._problems),
+            _refs=frozenset(self._found) | frozenset(self._problems) | frozenset(self._hooks),
         )
 
     def _named(self, body: JsonObject) -> ObjectRef:
@@ -227,12 +238,29 @@ class _Builder:
         place = f" in namespace {ref.namespace}" if ref.namespace else ""
         raise Denied(f"project {rules.name} does not permit {ref.kind} {ref.name}{place}")
 
+    def _hook(self, ref: ObjectRef, body: JsonObject, phases: tuple[SyncPhase, ...]) -> Hook:
+        if phases[-1].rank > SyncPhase.SYNC_FAIL.rank and (ref.group, ref.kind) == ("", "Secret"):
+            raise BadInput(
+                f"a Secret cannot be a {phases[-1].value} hook: it would have to be kept in plain text "
+                "until the application leaves"
+            )
+        metadata = metadata_of(body)
+        return Hook(
+            ref=ref,
+            api_version=str(body.get("apiVersion")),
+            body=body,
+            wave=order.wave_of(body),
+            phases=phases,
+            policies=hooks.policies_of(body),
+            generated=not metadata.get("name"),
+        )
+
     def _manifest(self, ref: ObjectRef, body: JsonObject) -> Manifest:
         if not metadata_of(body).get("name"):
             raise BadInput(f"{ref.kind} has generateName and no name: it cannot be applied twice")
         wave = order.wave_of(body)
         ignored = ignored_of(self._section.ignore, ref)
-        marked = _marked(body, ref, self._section.target)
+        marked = stored(_marked(body, ref, self._section.target))
         return Manifest(
             ref=ref,
             api_version=str(body.get("apiVersion")),
@@ -240,7 +268,9 @@ class _Builder:
             wave=wave,
             key=order.key_of(ref, wave),
             digest=_digest(strip(marked, ignored)),
-            keep=is_kept(body),
+            pruning=of_pruning(body),
+            deletion=of_deletion(body),
+            prune_last=is_pruned_last(body),
             ignore=ignored,
         )
 

@@ -14,18 +14,23 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
 from fleet.model.assignment import Section
 from fleet.model.identity import ObjectRef
+from fleet.sync import hooks
 from fleet.sync.desired import Desired
 from fleet.sync.drift import MANAGER, owned_fields
+from fleet.sync.hooks import DeletePolicy, HookTask
 from fleet.sync.manifest import (
     TRACKING_ID,
     Manifest,
+    Protection,
     annotation,
     live_ref,
     metadata_of,
     parse_tracking_id,
 )
-from fleet.sync.options import is_kept
+from fleet.sync.options import is_pruned_last
 from fleet.sync.order import wave_of
+from fleet.sync.protection import deletion_in, of_deletion, of_pruning
+from fleet.sync.record import OperationRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +46,21 @@ class Entry:
     uid: str = ""
     keep: bool = False
     """Never delete it."""
+    pruning: Protection = Protection.NONE
+    deletion: Protection = Protection.NONE
+    prune_last: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperationRecord:
-    """An operation under way or finished, so that a restart neither repeats nor forgets it."""
+class HookEntry:
+    """The object of a hook that was run, or is about to be: not part of the application, and yet ours to clear away."""
 
-    id: str
-    phase: str = "Running"
-    wave: int = 0
-    message: str = ""
+    ref: ObjectRef
+    policies: frozenset[DeletePolicy] = frozenset()
+    held: bool = True
+    """Our finalizer is on it, as far as is known."""
+    unwanted: bool = False
+    """It is to be deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +70,23 @@ class Inventory:
     target: str
     cluster_uid: str
     deletion: str = "orphan"
+    general: Protection = Protection.NONE
+    """What the application's options say about objects when it goes."""
+    approved: str = ""
+    """The application's approval of deletions, as written."""
     edges: tuple[str, ...] = ()
     """Applications on this cluster that this one depends on."""
     applied: str = ""
     """Digest of the artifact last applied completely."""
     entries: Mapping[ObjectRef, Entry] = field(default_factory=dict)
+    hooks: Mapping[ObjectRef, HookEntry] = field(default_factory=dict)
+    """Objects of hooks."""
+    farewell: str = ""
+    """Hooks to run when the application leaves, as `fleet.sync.farewell` writes them: then nobody else has them."""
     operation: OperationRecord | None = None
+    """The last sync."""
+    answer: OperationRecord | None = None
+    """The last answer to what else was asked for: a refresh, the end of an operation, one that came too late."""
     confirmed: bool = True
     """False after it was rebuilt from live objects: nothing is deleted until one complete comparison."""
     revision: int = 0
@@ -76,10 +97,17 @@ class Inventory:
         entries = dict(self.entries)
         for manifest in desired.manifests:
             known = entries.get(manifest.ref, Entry(ref=manifest.ref))
-            entries[manifest.ref] = replace(known, wave=manifest.wave, keep=manifest.keep)
+            entries[manifest.ref] = _as_wished(known, manifest)
         edges = sorted({name for edge in section.depends_on for name in edge.targets})
         return self._stored_as(
-            replace(self, entries=_sorted(entries), deletion=section.deletion, edges=tuple(edges))
+            replace(
+                self,
+                entries=_sorted(entries),
+                deletion=section.deletion,
+                general=deletion_in(section.sync_options),
+                approved=section.deletion_approved,
+                edges=tuple(edges),
+            )
         )
 
     def applied_object(self, manifest: Manifest, live: JsonObject) -> Inventory:
@@ -91,10 +119,8 @@ class Inventory:
         entries = dict(self.entries)
         for manifest, live in applied:
             metadata = metadata_of(live)
-            entries[manifest.ref] = Entry(
-                ref=manifest.ref,
-                wave=manifest.wave,
-                keep=manifest.keep,
+            entries[manifest.ref] = replace(
+                _as_wished(Entry(ref=manifest.ref), manifest),
                 body=manifest.digest,
                 fields=owned_fields(metadata, MANAGER),
                 uid=str(metadata.get("uid") or ""),
@@ -107,12 +133,7 @@ class Inventory:
         for manifest, fields, uid in manifests:
             known = entries.get(manifest.ref, Entry(ref=manifest.ref))
             entries[manifest.ref] = replace(
-                known,
-                wave=manifest.wave,
-                keep=manifest.keep,
-                body=manifest.digest,
-                fields=fields,
-                uid=uid,
+                _as_wished(known, manifest), body=manifest.digest, fields=fields, uid=uid
             )
         return self._stored_as(replace(self, entries=_sorted(entries)))
 
@@ -140,8 +161,43 @@ class Inventory:
         """Record the state of an operation."""
         return self._stored_as(replace(self, operation=operation))
 
+    def with_answer(self, answer: OperationRecord | None) -> Inventory:
+        """Record an answer."""
+        return self._stored_as(replace(self, answer=answer))
+
+    def with_farewell(self, text: str) -> Inventory:
+        """Keep the hooks to run when the application leaves."""
+        return self._stored_as(replace(self, farewell=text))
+
+    def starting_hooks(self, tasks: Iterable[HookTask]) -> Inventory:
+        """Record hooks that are about to be created; what they were before as plain objects is nobody's any more."""
+        found = dict(self.hooks)
+        for task in tasks:
+            found[task.ref] = HookEntry(ref=task.ref, policies=task.hook.policies)
+        entries = {ref: entry for ref, entry in self.entries.items() if ref not in found}
+        return self._stored_as(replace(self, hooks=dict(sorted(found.items())), entries=entries))
+
+    def with_hooks(self, changed: Iterable[HookEntry], gone: Iterable[ObjectRef] = ()) -> Inventory:
+        """Record what became of hooks' objects."""
+        found = {**self.hooks, **{entry.ref: entry for entry in changed}}
+        for ref in gone:
+            found.pop(ref, None)
+        return self._stored_as(replace(self, hooks=found))
+
     def _stored_as(self, changed: Inventory) -> Inventory:
         return self if changed == self else replace(changed, revision=self.revision + 1)
+
+
+def _as_wished(entry: Entry, manifest: Manifest) -> Entry:
+    """Note what a manifest says about the end of its object."""
+    return replace(
+        entry,
+        wave=manifest.wave,
+        keep=manifest.keep,
+        pruning=manifest.pruning,
+        deletion=manifest.deletion,
+        prune_last=manifest.prune_last,
+    )
 
 
 def _sorted(entries: Mapping[ObjectRef, Entry]) -> dict[ObjectRef, Entry]:
@@ -154,7 +210,8 @@ def rebuild(target: str, cluster_uid: str, live: Iterable[JsonObject]) -> Invent
     Copied annotations (an id that names another object) do not count. The result is not confirmed, and its
     deletion policy is to keep everything, until the assignment says otherwise.
     """
-    entries = {}
+    entries: dict[ObjectRef, Entry] = {}
+    found: dict[ObjectRef, HookEntry] = {}
     for body in live:
         owner = parse_tracking_id(annotation(body, TRACKING_ID))
         try:
@@ -163,11 +220,22 @@ def rebuild(target: str, cluster_uid: str, live: Iterable[JsonObject]) -> Invent
             continue
         if owner != (target, ref):
             continue
-        entries[ref] = Entry(ref=ref, wave=_wave(body), keep=is_kept(body), uid=_uid(body))
+        if annotation(body, hooks.RUN):
+            found[ref] = HookEntry(ref=ref, policies=hooks.policies_of(body))
+            continue
+        entries[ref] = Entry(
+            ref=ref,
+            wave=_wave(body),
+            pruning=of_pruning(body),
+            deletion=of_deletion(body),
+            prune_last=is_pruned_last(body),
+            uid=_uid(body),
+        )
     return Inventory(
         target=target,
         cluster_uid=cluster_uid,
         entries=_sorted(entries),
+        hooks=dict(sorted(found.items())),
         confirmed=False,
     )
 

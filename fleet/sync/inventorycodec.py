@@ -10,18 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
 from fleet.errors import BadInput, Corrupt
 from fleet.model.identity import ObjectRef
-from fleet.sync.inventory import Entry, Inventory, OperationRecord
+from fleet.sync import recordcodec
+from fleet.sync.hooks import DeletePolicy
+from fleet.sync.inventory import Entry, HookEntry, Inventory
+from fleet.sync.manifest import Protection
+from fleet.sync.recordcodec import RecordText
 
 SHARD_LIMIT = 512 * 1024
 FORMAT = 1
 
-_Row = tuple[str, int, str, str, str, bool]
+_Row = tuple[str, int, str, str, str, bool | int]
+"""Object, wave, digest of its body, fields, UID, and flags; the oldest form has a truth value, which is the first."""
+_KEEP, _PRUNE_LAST = 1, 2
+_PRUNING, _DELETION = 4, 16
+"""The places of two bits each, for what protects the object."""
+_PROTECTIONS = tuple(Protection)
+
+_HookRow = tuple[str, str, int]
+"""Object, delete policies, and flags."""
+_HELD, _UNWANTED = 1, 2
 
 
 class _Shard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,40 +44,47 @@ class _Shard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shard: int
     shards: int
     deletion: str = "orphan"
+    general: str = ""
+    approved: str = ""
     edges: tuple[str, ...] = ()
     applied: str = ""
     confirmed: bool = True
-    operation: dict[str, Any] | None = None
+    operation: RecordText | None = None
+    answer: RecordText | None = None
+    hooks: tuple[_HookRow, ...] = ()
+    farewell: str = ""
     objects: tuple[_Row, ...] = ()
 
 
 def encode(inventory: Inventory, name: str, *, limit: int = SHARD_LIMIT) -> dict[str, str]:
     """Return the texts to store, by name; names stored under ``name`` that are not among them are stale."""
     rows = [_row(entry) for entry in inventory.entries.values()]
-    parts = list(_parts(rows, limit - 4096 - sum(len(edge) + 3 for edge in inventory.edges)))
-    operation = inventory.operation
     head = _Shard(
         target=inventory.target,
         cluster_uid=inventory.cluster_uid,
         revision=inventory.revision,
         shard=0,
-        shards=len(parts),
+        shards=1,
         deletion=inventory.deletion,
+        general=inventory.general.value,
+        approved=inventory.approved,
         edges=inventory.edges,
         applied=inventory.applied,
         confirmed=inventory.confirmed,
-        operation=None
-        if operation is None
-        else {
-            "id": operation.id,
-            "phase": operation.phase,
-            "wave": operation.wave,
-            "message": operation.message,
-        },
+        operation=recordcodec.encode(inventory.operation),
+        answer=recordcodec.encode(inventory.answer),
+        hooks=tuple(_hook_row(entry) for entry in inventory.hooks.values()),
+        farewell=inventory.farewell,
     )
+    parts = list(_parts(rows, max(limit - len(msgspec.json.encode(head)) - 512, limit // 8)))
+    head = msgspec.structs.replace(head, shards=len(parts))
     texts = {}
     for number, part in enumerate(parts):
         shard = msgspec.structs.replace(head, shard=number, objects=tuple(part))
+        if number:
+            shard = msgspec.structs.replace(
+                shard, hooks=(), farewell="", operation=None, answer=None
+            )
         key = name if len(parts) == 1 else f"{name}.{inventory.revision}.{number}"
         texts[key] = msgspec.json.encode(shard).decode()
     return texts
@@ -88,23 +107,24 @@ def decode(texts: Iterable[str]) -> Inventory:
         for entry in map(_entry, shard.objects):
             # What only another set knows may or may not exist: keep it, but claim nothing about it.
             entries.setdefault(entry.ref, replace(entry, body="", fields=""))
-    return _inventory(newest[0], entries)
+    return _inventory(min(newest, key=lambda shard: shard.shard), entries)
 
 
 def _inventory(head: _Shard, entries: Mapping[ObjectRef, Entry]) -> Inventory:
-    operation = head.operation
-    try:
-        record = OperationRecord(**operation) if operation else None
-    except TypeError as error:
-        raise Corrupt("inventory holds an operation that cannot be read") from error
+    hooks = (_hook_entry(row) for row in head.hooks)
     return Inventory(
         target=head.target,
         cluster_uid=head.cluster_uid,
         deletion=head.deletion,
+        general=_protection(head.general),
+        approved=head.approved,
         edges=head.edges,
         applied=head.applied,
         entries=dict(sorted(entries.items())),
-        operation=record,
+        hooks={entry.ref: entry for entry in hooks},
+        farewell=head.farewell,
+        operation=recordcodec.decode(head.operation),
+        answer=recordcodec.decode(head.answer),
         confirmed=head.confirmed,
         revision=head.revision,
     )
@@ -125,17 +145,53 @@ def _is_complete(shards: list[_Shard]) -> bool:
 
 
 def _row(entry: Entry) -> _Row:
-    return str(entry.ref), entry.wave, entry.body, entry.fields, entry.uid, entry.keep
+    flags = _KEEP * entry.keep + _PRUNE_LAST * entry.prune_last
+    flags += _PRUNING * _PROTECTIONS.index(entry.pruning)
+    flags += _DELETION * _PROTECTIONS.index(entry.deletion)
+    return str(entry.ref), entry.wave, entry.body, entry.fields, entry.uid, flags
 
 
 def _entry(row: _Row) -> Entry:
-    ref, wave, body, fields, uid, keep = row
+    ref, wave, body, fields, uid, flags = row
     try:
         return Entry(
-            ref=ObjectRef.parse(ref), wave=wave, body=body, fields=fields, uid=uid, keep=keep
+            ref=ObjectRef.parse(ref),
+            wave=wave,
+            body=body,
+            fields=fields,
+            uid=uid,
+            keep=bool(flags & _KEEP),
+            pruning=_PROTECTIONS[flags // _PRUNING % len(_PROTECTIONS)],
+            deletion=_PROTECTIONS[flags // _DELETION % len(_PROTECTIONS)],
+            prune_last=bool(flags & _PRUNE_LAST),
         )
     except BadInput as error:
         raise Corrupt(f"inventory holds an object that cannot be read: {error.message}") from error
+
+
+def _protection(word: str) -> Protection:
+    try:
+        return Protection(word)
+    except ValueError:
+        return Protection.KEEP  # a newer agent's word: nothing is deleted on a guess
+
+
+def _hook_row(entry: HookEntry) -> _HookRow:
+    flags = _HELD * entry.held + _UNWANTED * entry.unwanted
+    return str(entry.ref), ",".join(sorted(entry.policies)), flags
+
+
+def _hook_entry(row: _HookRow) -> HookEntry:
+    ref, policies, flags = row
+    try:
+        return HookEntry(
+            ref=ObjectRef.parse(ref),
+            policies=frozenset(DeletePolicy(word) for word in policies.split(",") if word),
+            held=bool(flags & _HELD),
+            unwanted=bool(flags & _UNWANTED),
+        )
+    except (BadInput, ValueError) as error:
+        raise Corrupt(f"inventory holds a hook that cannot be read: {ref}") from error
 
 
 def _parts(rows: list[_Row], limit: int) -> Iterator[list[_Row]]:

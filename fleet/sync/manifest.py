@@ -29,6 +29,23 @@ class Scope(StrEnum):
     CLUSTER = "Cluster"
 
 
+class Protection(StrEnum):
+    """What keeps an object from being deleted."""
+
+    NONE = ""
+    """Nothing is said about it."""
+    FREE = "free"
+    """It is said that nothing does."""
+    CONFIRM = "confirm"
+    """A person has to confirm it."""
+    KEEP = "keep"
+    """Nothing deletes it."""
+
+    def holds(self, *, confirmed: bool) -> bool:
+        """Whether the object stays."""
+        return self is Protection.KEEP or (self is Protection.CONFIRM and not confirmed)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A desired object, complete: namespace filled, marks of ownership in place."""
@@ -38,14 +55,22 @@ class Manifest:
     body: JsonObject
     wave: int
     """The effective one: a namespace or CRD comes no later than the first object that needs it."""
-    key: tuple[int, int, str, str, str, str]
-    """The one sort key: wave, kind order, name, group, kind, namespace."""
+    key: tuple[int, int, int, str, str, str, str]
+    """The one sort key: phase, wave, kind order, name, group, kind, namespace (`fleet.sync.order`)."""
     digest: str = ""
     """Of the body without what pointers ignore: what the inventory records after an apply."""
     keep: bool = False
-    """Never pruned and never deleted (Prune=false, Delete=false, a namespace made by CreateNamespace)."""
+    """Never pruned and never deleted (a namespace made by CreateNamespace)."""
+    pruning: Protection = Protection.NONE
+    """What it says itself about leaving the artifact (Prune=false, Prune=confirm)."""
+    deletion: Protection = Protection.NONE
+    """What protects it when its application goes (Delete=false, Delete=confirm)."""
+    prune_last: bool = False
+    """When it leaves, it is pruned after everything else of the sync (PruneLast=true)."""
     tracked: bool = True
     """False: only made sure to exist, never compared (a namespace made by CreateNamespace)."""
+    manager: str = ""
+    """Another field manager than ours, which applies without force (`fleet.sync.namespaces`)."""
     ignore: Ignored = NOTHING
     """What of it does not count as a difference."""
 

@@ -1,7 +1,7 @@
 """What a manifest asks of the sync by annotation, and which of it must not be ignored.
 
-Argo CD's hooks and per-object sync options, and Helm's hooks and resource policy. Those that are not built and
-that would be unsafe to ignore hold the whole application (`unsupported`); Helm's test hooks are never applied.
+Argo CD's per-object sync options, and Helm's resource policy. Those that are not built and that would be unsafe to
+ignore hold the whole application (`unsupported`). Hooks are `fleet.sync.hooks`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fleet.codec.jsontypes import JsonObject
+from fleet.sync import hooks
 from fleet.sync.manifest import annotation, metadata_of
 
-HOOK = "argocd.argoproj.io/hook"
-HELM_HOOK = "helm.sh/hook"
 SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 RESOURCE_POLICY = "helm.sh/resource-policy"
+PRUNE_LAST = "PruneLast=true"
 
-_HARMLESS_HELM_HOOKS = frozenset(
-    ("test", "test-success", "test-failure", "rollback", "pre-rollback", "post-rollback")
-)
-_PLAIN_HELM_HOOKS = frozenset(("crd-install",))
 _UNSAFE = {
     "Prune": frozenset(("false", "confirm")),
     "Delete": frozenset(("false", "confirm")),
@@ -40,15 +36,6 @@ def unsupported_options(options: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def is_dropped(body: JsonObject) -> bool:
-    """Whether an object is never applied: Argo CD's Skip, Helm's test and rollback hooks."""
-    hooks = _words(annotation(body, HOOK))
-    if hooks:
-        return hooks == {"Skip"}
-    helm = _words(annotation(body, HELM_HOOK))
-    return bool(helm) and helm <= _HARMLESS_HELM_HOOKS
-
-
 def is_kept(body: JsonObject) -> bool:
     """Whether an object stays when it leaves the artifact or its application goes."""
     options = _words(annotation(body, SYNC_OPTIONS))
@@ -58,20 +45,15 @@ def is_kept(body: JsonObject) -> bool:
     )
 
 
+def is_pruned_last(body: JsonObject) -> bool:
+    """Whether an object is pruned after everything else of a sync."""
+    return PRUNE_LAST in _words(annotation(body, SYNC_OPTIONS))
+
+
 def _problems(body: JsonObject) -> Iterable[str]:
-    what = f"{body.get('kind')} {metadata_of(body).get('name') or metadata_of(body).get('generateName')}"
-    if is_dropped(body):
+    if hooks.phases_of(body) == ():
         return
-    hooks = _words(annotation(body, HOOK))
-    helm = _words(annotation(body, HELM_HOOK)) - _HARMLESS_HELM_HOOKS - _PLAIN_HELM_HOOKS
-    for hook in hooks - {"Sync", "Skip"}:
-        yield f"{what}: {HOOK}={hook}"
-    if "Sync" in hooks:
-        # A Sync hook is deleted and made anew at every sync, which a plain object is not.
-        yield f"{what}: {HOOK}=Sync"
-    if not hooks:
-        for hook in helm:
-            yield f"{what}: {HELM_HOOK}={hook}"
+    what = f"{body.get('kind')} {metadata_of(body).get('name') or metadata_of(body).get('generateName')}"
     for option in _words(annotation(body, SYNC_OPTIONS)):
         if _is_unsafe(option):
             yield f"{what}: {SYNC_OPTIONS}={option}"

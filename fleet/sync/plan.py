@@ -1,8 +1,7 @@
 """Plan: the steps from what is there to what shall be, each with its reason. Empty when nothing has to be done.
 
-Applying goes wave by wave, within a wave kind by kind, within a kind in parallel; before a later wave everything of
-the earlier ones must be healthy. Deleting comes last, in mirrored order. What differs but may not be changed is
-named in ``out_of_sync``. The agent carries the steps out; it decides nothing that is decided here.
+What is done is decided here, in which sequence in `fleet.sync.steps`. What differs but may not be changed is named in
+``out_of_sync``.
 
 Deleting is special. It needs all of: a record in a confirmed inventory, absence from an artifact every object of
 which could be read, permission, no wish to be kept, and a live object that is provably ours. And where nothing at
@@ -11,66 +10,23 @@ all would stay, explicit permission for that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from itertools import groupby
 
 from fleet.model.identity import ObjectRef
-from fleet.model.report import Health
 from fleet.sync import order
 from fleet.sync.desired import Desired
 from fleet.sync.drift import LiveObject
+from fleet.sync.hooks import HookTask
 from fleet.sync.inventory import Entry, Inventory
-from fleet.sync.manifest import CRD, Manifest, parse_tracking_id
+from fleet.sync.manifest import CRD, Manifest, Protection, parse_tracking_id
+from fleet.sync.phases import SyncPhase
 from fleet.sync.policy import Permission
+from fleet.sync.protection import resolved
+from fleet.sync.steps import Change, Deletion, Reason, Step, removal, sequence
 
 LiveIndex = Mapping[ObjectRef, LiveObject]
 """The objects that carry our label, by name; one that is missing here is not there or does not carry it."""
-
-
-class Verb(StrEnum):
-    """What a step does with its objects, all of them in parallel."""
-
-    APPLY = "apply"
-    WAIT_HEALTHY = "wait until healthy"
-    PRUNE = "prune"
-    WAIT_GONE = "wait until gone"
-
-
-class Reason(StrEnum):
-    """Why an object is applied or deleted."""
-
-    CREATE = "not there yet"
-    CHANGE = "manifest changed"
-    ADOPT = "not recorded yet"
-    MISSING = "was deleted"
-    DRIFT = "was changed by somebody else"
-    LEFT = "left the artifact"
-    REMOVED = "its application left the cluster"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One object to apply (with its manifest) or to delete."""
-
-    ref: ObjectRef
-    reason: Reason
-    manifest: Manifest | None = None
-    uid: str = ""
-    """When deleting: only an object with this UID; empty = look at its tracking annotation first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Things that may happen at the same time; the next step starts when all are done."""
-
-    verb: Verb
-    wave: int = 0
-    changes: tuple[Change, ...] = ()
-    """For apply and prune."""
-    refs: tuple[ObjectRef, ...] = ()
-    """For waiting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +42,8 @@ class Plan:
     """Entries whose object is another's now: give to `Inventory.without`."""
     refused: str = ""
     """Why something that was permitted is not planned: a guard's text for the user."""
+    unconfirmed: tuple[ObjectRef, ...] = ()
+    """What would be pruned if a person confirmed it."""
 
     @property
     def is_empty(self) -> bool:
@@ -106,10 +64,22 @@ def plan(
     permission: Permission,
     *,
     claimed: Mapping[ObjectRef, str] | None = None,
+    hooks: Sequence[HookTask] = (),
+    prune_last: bool = False,
+    confirmed: bool = False,
 ) -> Plan:
-    """Decide what to do; ``claimed`` names objects that other targets' current artifacts contain."""
-    planner = _Planner(desired, inventory, live, permission, claimed or {})
-    return planner.plan()
+    """Decide what to do; ``claimed`` names objects that other targets' current artifacts contain.
+
+    ``hooks`` are those of the operation under way that are not through; ``prune_last`` is the application's wish to
+    prune after everything else; ``confirmed`` says that a person approved what asks for it.
+    """
+    planner = _Planner(desired, inventory, live, permission, claimed or {}, hooks)
+    return planner.plan(prune_last=prune_last, confirmed=confirmed)
+
+
+def plan_hooks(hooks: Sequence[HookTask]) -> Plan:
+    """Decide how to run nothing but hooks."""
+    return Plan(steps=tuple(sequence((), hooks, {}, {})))
 
 
 def to_compare(desired: Desired, inventory: Inventory, live: LiveIndex) -> tuple[Manifest, ...]:
@@ -145,34 +115,16 @@ def plan_removal(
         return Plan(
             refused="its inventory was lost and rebuilt: its objects stay, delete them by hand if they should go"
         )
-    entries = (e for e in inventory.entries.values() if (e.ref.group, e.ref.kind) != CRD)
+    entries = [
+        entry
+        for entry in inventory.entries.values()
+        if (entry.ref.group, entry.ref.kind) != CRD
+        and not resolved(entry.deletion, inventory.general).holds(
+            confirmed=bool(inventory.approved)
+        )
+    ]
     deletions, forget = _deletions(inventory, live, entries, claimed or {})
-    return Plan(steps=tuple(_prune_steps(deletions, Reason.REMOVED)), forget=forget)
-
-
-@dataclass(frozen=True, slots=True)
-class WaitResult:
-    """How a waiting step stands: done when nothing is left; failed when waiting will not help."""
-
-    left: tuple[ObjectRef, ...]
-    failed: tuple[ObjectRef, ...] = ()
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the next step may start."""
-        return not self.left
-
-
-def wait_healthy(step: Step, health: Mapping[ObjectRef, Health | None]) -> WaitResult:
-    """Judge a WAIT_HEALTHY step: objects without a rule (None) are fine, absent ones are not there yet."""
-    left, failed = [], []
-    for ref in step.refs:
-        status = health.get(ref, Health.MISSING)
-        if status not in (None, Health.HEALTHY):
-            left.append(ref)
-        if status is Health.DEGRADED:
-            failed.append(ref)
-    return WaitResult(tuple(left), tuple(failed))
+    return Plan(steps=tuple(removal(deletions)), forget=forget)
 
 
 class _Planner:
@@ -185,35 +137,37 @@ class _Planner:
         live: LiveIndex,
         permission: Permission,
         claimed: Mapping[ObjectRef, str],
+        hooks: Sequence[HookTask],
     ) -> None:
         self._desired = desired
         self._inventory = inventory
         self._live = live
         self._permission = permission
         self._claimed = claimed
+        self._hooks = hooks
         self._is_new = inventory.applied != desired.artifact
         self._out_of_sync: dict[ObjectRef, str] = {}
         self._equal: list[tuple[Manifest, str, str]] = []
+        self._unconfirmed: set[ObjectRef] = set()
 
-    def plan(self) -> Plan:
+    def plan(self, *, prune_last: bool, confirmed: bool) -> Plan:
         changes = [change for item in self._desired.manifests if (change := self._change(item))]
-        prunes, forget, refused = self._prunes()
-        steps = [
-            *self._apply_steps(self._with_namespaces(changes)),
-            *_prune_steps(prunes, Reason.LEFT),
-        ]
+        prunes, forget, refused = self._prunes(confirmed=confirmed)
+        changes = self._with_namespaces(changes)
+        places = self._deletion_places(prunes, is_last=prune_last)
         return Plan(
-            steps=tuple(steps),
+            steps=tuple(sequence(changes, self._hooks, places, self._waiting(changes))),
             out_of_sync=dict(sorted(self._out_of_sync.items())),
             equal=tuple(self._equal),
             forget=forget,
             refused=refused,
+            unconfirmed=tuple(sorted(self._unconfirmed)),
         )
 
     def _change(self, manifest: Manifest) -> Change | None:
         """Decide about one desired object, noting what it differs in."""
         if not manifest.tracked:
-            return None
+            return self._namespace_change(manifest)
         there = self._live.get(manifest.ref)
         other = self._other_owner(manifest.ref, there)
         if other:
@@ -226,9 +180,29 @@ class _Planner:
             self._out_of_sync[manifest.ref] = "is being deleted"
             return None
         self._out_of_sync[manifest.ref] = reason.value
-        is_drift = reason in (Reason.MISSING, Reason.DRIFT) and not self._is_new
-        permitted = self._permission.heal if is_drift else self._permission.apply_new
-        return Change(ref=manifest.ref, reason=reason, manifest=manifest) if permitted else None
+        if not self._is_permitted(manifest, reason):
+            return None
+        return Change(ref=manifest.ref, reason=reason, manifest=manifest)
+
+    def _namespace_change(self, manifest: Manifest) -> Change | None:
+        """Apply the metadata that an application wants on its namespace, where it is not what it applied last."""
+        entry = self._inventory.entries.get(manifest.ref)
+        if manifest.digest == (entry.body if entry is not None else ""):
+            return None
+        self._out_of_sync[manifest.ref] = "its managedNamespaceMetadata changed"
+        if not self._permission.of(manifest.ref).apply_new:
+            return None
+        return Change(ref=manifest.ref, reason=Reason.CHANGE, manifest=manifest)
+
+    def _is_permitted(self, manifest: Manifest, reason: Reason) -> bool:
+        """Bringing back what was applied already is healing, also of an artifact that is not applied as a whole."""
+        permission = self._permission.of(manifest.ref)
+        is_drift = reason in (Reason.MISSING, Reason.DRIFT)
+        if not self._is_new:
+            return permission.heal if is_drift else permission.apply_new
+        entry = self._inventory.entries.get(manifest.ref)
+        was_applied = entry is not None and entry.body == manifest.digest
+        return permission.apply_new or (permission.heal and is_drift and was_applied)
 
     def _difference(self, manifest: Manifest, there: LiveObject | None) -> Reason | None:
         entry = self._inventory.entries.get(manifest.ref)
@@ -265,49 +239,68 @@ class _Planner:
             change.ref.namespace
             for change in changes
             if change.reason in (Reason.CREATE, Reason.MISSING)
-        }
+        } | {task.ref.namespace for task in self._hooks if not task.is_started}
+        planned = {change.ref for change in changes}
         extra = [
             Change(ref=item.ref, reason=Reason.CREATE, manifest=item)
             for item in self._desired.manifests
-            if not item.tracked and item.ref.name in creating
+            if not item.tracked and item.ref.name in creating and item.ref not in planned
         ]
         return [*extra, *changes]
 
-    def _apply_steps(self, changes: list[Change]) -> Iterable[Step]:
+    def _waiting(self, changes: Iterable[Change]) -> dict[ObjectRef, order.Place]:
+        """A repair concerns only what it repairs; a new digest goes place by place over everything, as hooks do."""
         applied = {change.ref for change in changes}
-        # A repair concerns only what it repairs; a new digest goes wave by wave over everything.
-        waiting = {
-            item.ref: item.wave
+        is_whole = (self._is_new or bool(self._hooks)) and self._permission.request is None
+        return {
+            item.ref: item.key[:2]
             for item in self._desired.manifests
-            if item.tracked and (self._is_new or item.ref in applied)
+            if item.tracked and (is_whole or item.ref in applied)
         }
-        keyed = [(change.manifest.key, change) for change in changes if change.manifest]
-        waited = -(2**63)
-        for wave, groups in order.batches(keyed):
-            earlier = sorted(ref for ref, at in waiting.items() if waited <= at < wave)
-            if earlier:
-                yield Step(verb=Verb.WAIT_HEALTHY, wave=wave, refs=tuple(earlier))
-            waited = wave
-            for number, group in enumerate(groups):
-                yield Step(verb=Verb.APPLY, wave=wave, changes=tuple(group))
-                crds = tuple(item.ref for item in group if (item.ref.group, item.ref.kind) == CRD)
-                if crds and number < len(groups) - 1:
-                    yield Step(verb=Verb.WAIT_HEALTHY, wave=wave, refs=crds)
 
-    def _prunes(self) -> tuple[list[_Deletion], tuple[ObjectRef, ...], str]:
+    def _deletion_places(
+        self, deletions: Sequence[Deletion], *, is_last: bool
+    ) -> dict[order.Place, list[Deletion]]:
+        """Prune in mirrored waves, and what shall go last after the last wave of the sync."""
+        mirror = order.mirrored(item.wave for item in deletions)
+        rank = SyncPhase.SYNC.rank
+        waves = [m.wave for m in self._desired.manifests if m.key[0] == rank]
+        waves += [task.wave for task in self._hooks if task.phase is SyncPhase.SYNC]
+        last = max((0, *waves, *mirror)) + 1
+        found: dict[order.Place, list[Deletion]] = {}
+        for item in deletions:
+            wave = last if is_last or item.is_last else mirror[item.wave]
+            found.setdefault((rank, wave), []).append(item)
+        return found
+
+    def _prunes(self, *, confirmed: bool) -> tuple[list[Deletion], tuple[ObjectRef, ...], str]:
         named = self._desired.refs
         leaving = [entry for ref, entry in self._inventory.entries.items() if ref not in named]
-        deletions, forget = _deletions(self._inventory, self._live, leaving, self._claimed)
+        found, forget = _deletions(self._inventory, self._live, leaving, self._claimed)
         for entry in leaving:
-            if entry.ref in self._live and entry.ref not in forget:
+            there = self._live.get(entry.ref)
+            if there is not None and not there.extraneous and entry.ref not in forget:
                 self._out_of_sync[entry.ref] = Reason.LEFT.value
+        permitted = [item for item in found if self._permission.of(item.ref).prune]
+        deletions = [item for item in permitted if self._may_prune(item.ref, confirmed=confirmed)]
         refused = self._refusal(deletions)
-        if refused or not self._permission.prune:
-            return [], forget, refused
-        return deletions, forget, ""
+        return ([] if refused else deletions), forget, refused
 
-    def _refusal(self, deletions: list[_Deletion]) -> str:
-        if not (deletions and self._permission.prune):
+    def _may_prune(self, ref: ObjectRef, *, confirmed: bool) -> bool:
+        """Leave what is protected, and say by what."""
+        protection = resolved(self._inventory.entries[ref].pruning, self._desired.pruning)
+        if not protection.holds(confirmed=confirmed):
+            return True
+        why = "and stays: Prune=false"
+        if protection is Protection.CONFIRM:
+            why = "and waits for confirmation: Prune=confirm"
+            self._unconfirmed |= {ref} & self._live.keys()
+        if ref in self._out_of_sync:
+            self._out_of_sync[ref] = f"{Reason.LEFT.value}, {why}"
+        return False
+
+    def _refusal(self, deletions: list[Deletion]) -> str:
+        if not deletions:
             return ""
         if not self._desired.artifact:
             return "nothing is deleted without an artifact"
@@ -317,14 +310,10 @@ class _Planner:
             return "nothing is deleted until everything was applied once: the inventory was rebuilt"
         if not self._desired.manifests and not self._permission.allow_empty:
             return (
-                f"the artifact is empty and would delete all {len(deletions)} objects: "
-                "set syncPolicy.automated.allowEmpty if that is meant"
+                f"auto-sync will wipe out all resources: the artifact is empty and would delete all "
+                f"{len(deletions)} objects (set syncPolicy.automated.allowEmpty if that is meant)"
             )
         return ""
-
-
-_Deletion = tuple[order.Key, ObjectRef, str, bool]
-"""Sort key, object, UID, and whether its deletion was asked for already."""
 
 
 def _deletions(
@@ -332,7 +321,7 @@ def _deletions(
     live: LiveIndex,
     entries: Iterable[Entry],
     claimed: Mapping[ObjectRef, str],
-) -> tuple[list[_Deletion], tuple[ObjectRef, ...]]:
+) -> tuple[list[Deletion], tuple[ObjectRef, ...]]:
     """Split entries into what to delete and what to forget; those that are kept or claimed are neither."""
     deletions, forget = [], []
     for entry in entries:
@@ -342,7 +331,15 @@ def _deletions(
         elif not entry.keep and claimed.get(entry.ref, inventory.target) == inventory.target:
             uid = there.uid if there is not None else entry.uid
             asked = there is not None and there.deleting
-            deletions.append((order.prune_key(entry.ref, entry.wave), entry.ref, uid, asked))
+            deletions.append(
+                Deletion(
+                    ref=entry.ref,
+                    wave=entry.wave,
+                    uid=uid,
+                    is_asked=asked,
+                    is_last=entry.prune_last,
+                )
+            )
     return deletions, tuple(sorted(forget))
 
 
@@ -351,16 +348,3 @@ def _is_ours(target: str, entry: Entry, there: LiveObject) -> bool:
     if owner is not None and owner[1] == entry.ref:
         return owner[0] == target
     return bool(entry.uid) and entry.uid == there.uid
-
-
-def _prune_steps(deletions: Iterable[_Deletion], reason: Reason) -> Iterable[Step]:
-    """Delete the highest wave first, CRDs and namespaces after the rest of theirs; wait after each."""
-    ordered = sorted(deletions)
-    for (wave, _), group in groupby(ordered, key=lambda item: (item[0][0], item[0][1] > 0)):
-        found = [(ref, uid, asked) for _, ref, uid, asked in group]
-        changes = tuple(
-            Change(ref=ref, reason=reason, uid=uid) for ref, uid, asked in found if not asked
-        )
-        if changes:
-            yield Step(verb=Verb.PRUNE, wave=-wave, changes=changes)
-        yield Step(verb=Verb.WAIT_GONE, wave=-wave, refs=tuple(ref for ref, _, _ in found))

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import operations
 from agents.identity import Identity, decode, encode
 from agents.pacing import Pacer
 from agents.reporting import Reporting
@@ -18,7 +17,6 @@ from fleet.kube.errors import UnknownKind
 from fleet.model.assignment import Head, Operation
 from fleet.model.identity import ObjectRef
 from fleet.model.report import ClusterFacts, Health, Report, Sync, TargetStatus
-from fleet.sync.inventory import OperationRecord
 from fleet.testing.clock import FakeClock
 from fleet.wire.reports import SendAll, Whole, apply_report
 
@@ -28,57 +26,6 @@ PAST, FUTURE = (NOW - timedelta(hours=1)).isoformat(), (NOW + timedelta(hours=1)
 
 def asked(name: str, kind: str = "sync", not_after: str = FUTURE) -> Operation:
     return Operation(id=name, target="app", kind=kind, not_after=not_after)
-
-
-RUNNING = OperationRecord(id="a", phase="Running")
-DONE = OperationRecord(id="a", phase="Succeeded")
-
-
-@pytest.mark.parametrize(
-    ("wanted", "record", "works_on", "phase"),
-    [
-        ([], None, None, None),
-        ([], RUNNING, None, None),
-        ([asked("a")], None, "a", "Running"),
-        ([asked("a")], RUNNING, "a", "Running"),
-        ([asked("a", not_after=PAST)], RUNNING, "a", "Running"),
-        ([asked("a")], DONE, None, "Succeeded"),
-        ([asked("a"), asked("b")], DONE, None, "Succeeded"),
-        ([asked("b")], DONE, "b", "Running"),
-        ([asked("a", not_after=PAST)], None, None, "Expired"),
-        ([asked("a", not_after="soon")], None, "a", "Running"),
-        ([asked("a", kind="dance")], None, None, "Failed"),
-        ([asked("t", kind="terminate")], None, None, "Succeeded"),
-        ([asked("a"), asked("t", kind="terminate")], RUNNING, None, "Failed"),
-        ([asked("a"), asked("t", kind="terminate")], None, None, "Succeeded"),
-    ],
-    ids=["nothing", "not asked any more", "new", "under way", "under way and late", "reported", "the next waits",
-         "next", "late", "time unreadable", "unknown", "terminate nothing", "terminated", "terminate goes first"],
-)  # fmt: skip
-def test_current_operation(
-    wanted: list[Operation],
-    record: OperationRecord | None,
-    works_on: str | None,
-    phase: str | None,
-) -> None:
-    operation, kept = operations.current(wanted, record, NOW)
-    assert (operation.id if operation else None) == works_on
-    assert (kept.phase if kept else None) == phase
-
-
-@pytest.mark.parametrize(
-    ("error", "waiting", "phase"),
-    [
-        (None, False, "Succeeded"),
-        (None, True, "Running"),
-        (BadInput("no"), False, "Failed"),
-        (Transient("503"), False, "Running"),
-        (NotReady("later"), False, "Running"),
-    ],
-    ids=["done", "waiting", "bad", "transient", "not ready"],
-)
-def test_finished_operation(error: FleetError | None, waiting: bool, phase: str) -> None:
-    assert operations.finished(RUNNING, error=error, is_waiting=waiting).phase == phase
 
 
 # pacing

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
 import pytest
 
 from agents.live import LiveTable
+from agents.rating import Ratings
 from fleet.codec.jsontypes import JsonObject
+from fleet.errors import FleetError, Transient
+from fleet.health.result import HealthResult
 from fleet.kube.port import Resource
+from fleet.model.healthrules import HealthRule, HealthRules, Language
 from fleet.model.identity import ObjectRef
+from fleet.model.report import Health
+from fleet.testing.clock import FakeClock
 
 RESOURCE = Resource(
     group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True,
@@ -77,3 +86,111 @@ def test_what_changes_nothing_of_interest_wakes_nobody() -> None:
     assert told == ["shop"]
     table.observe(RESOURCE, at(7, deletionTimestamp="2026-01-01T00:00:00Z"))
     assert told == ["shop", "shop"]
+
+
+# rating by rules of the fleet's own
+
+RULES = HealthRules(
+    rules=(
+        HealthRule(group="", kind="ConfigMap", language=Language.LUA, text="...", source="test"),
+    )
+)
+
+
+class SlowJudge:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[JsonObject] = []
+        self.answers: asyncio.Queue[HealthResult | FleetError] = asyncio.Queue()
+
+    async def judge(
+        self, rules: HealthRules, objects: Sequence[JsonObject]
+    ) -> list[HealthResult | None]:
+        assert rules == RULES
+        self.asked += objects
+        answer = await self.answers.get()
+        if isinstance(answer, FleetError):
+            raise answer
+        return [answer for _ in objects]
+
+
+@pytest.fixture
+async def judge(table: LiveTable) -> AsyncIterator[SlowJudge]:
+    made = SlowJudge()
+    task = asyncio.create_task(Ratings(made, table, FakeClock()).run())
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def health(table: LiveTable) -> Health | None:
+    found = table.health([REF])[REF]
+    return found.status if found else None
+
+
+async def test_objects_of_a_ruled_kind_are_seen_whole_again_and_rated(
+    table: LiveTable, judge: SlowJudge
+) -> None:
+    told: list[str] = []
+    table.listen(told.append)
+    assert not table.needs_whole("", "ConfigMap")
+    assert table.use(RULES) == {("", "ConfigMap")}
+    assert table.needs_whole("", "ConfigMap")
+    assert health(table) is None, "until it is rated it stays as it was"
+    table.observe(RESOURCE, at(5))
+    await settle()
+    await judge.answers.put(HealthResult(Health.DEGRADED, "bad"))
+    await settle()
+    assert health(table) is Health.DEGRADED
+    assert told == ["shop"]
+    assert table.use(HealthRules()) == {("", "ConfigMap")}
+
+
+async def test_a_new_object_is_progressing_until_it_is_rated(
+    table: LiveTable, judge: SlowJudge
+) -> None:
+    table.use(RULES)
+    table.remove(REF, 6)
+    table.observe(RESOURCE, at(7))
+    assert health(table) is Health.PROGRESSING
+    await settle()
+    await judge.answers.put(HealthResult(Health.HEALTHY))
+    await settle()
+    assert health(table) is Health.HEALTHY
+
+
+async def test_an_answer_about_an_older_object_counts_for_nothing(
+    table: LiveTable, judge: SlowJudge
+) -> None:
+    table.use(RULES)
+    table.observe(RESOURCE, at(6))
+    await settle()
+    table.observe(RESOURCE, at(7))
+    await judge.answers.put(HealthResult(Health.DEGRADED, "old"))
+    await settle()
+    assert health(table) is None
+    await judge.answers.put(HealthResult(Health.HEALTHY))
+    await settle()
+    assert health(table) is Health.HEALTHY
+
+
+async def test_what_could_not_be_rated_is_asked_again(table: LiveTable) -> None:
+    judge, clock = SlowJudge(), FakeClock()
+    task = asyncio.create_task(Ratings(judge, table, clock).run())
+    table.use(RULES)
+    table.observe(RESOURCE, at(6))
+    await judge.answers.put(Transient("it does not run"))
+    await settle()
+    await judge.answers.put(HealthResult(Health.HEALTHY))
+    await clock.advance(5)
+    await settle()
+    assert health(table) is Health.HEALTHY
+    assert len(judge.asked) == 2
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -144,7 +144,7 @@ async def test_wave_waits_for_health(spoke: Any, make: Any) -> None:
         make.deployment("first", wave="-1"), make.deployment("second", wave="1")
     )
     spoke.assign(make.section("app", digest))
-    await spoke.until(lambda: "wave 1 waits" in spoke.status("app").message)
+    await spoke.until(lambda: "wave 1: waits" in spoke.status("app").message)
     await spoke.idle()
     assert list(spoke.cluster.objects("Deployment")) == ["default/first"]
     spoke.cluster.put_status("Deployment", "default", "first", make.available)

@@ -10,7 +10,7 @@ from fleet.errors import BadInput, Denied, NotReady
 from fleet.model.assignment import IgnoreRule, KindPattern, ProjectRules, Section
 from fleet.model.identity import ObjectRef
 from fleet.sync.desired import Desired, desired_manifests
-from fleet.sync.manifest import OWNED_LABEL, TRACKING_ID, Scope
+from fleet.sync.manifest import OWNED_LABEL, TRACKING_ID, Protection, Scope
 
 CLUSTER_KINDS = {"Namespace", "ClusterRole", "CustomResourceDefinition", "PersistentVolume"}
 KNOWN = {"ConfigMap", "Secret", "Service", "Deployment", "Job", *CLUSTER_KINDS}
@@ -319,19 +319,26 @@ def test_an_ignored_field_does_not_change_the_digest_but_others_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotation", "keep"),
+    ("annotation", "pruning", "deletion"),
     [
-        ("argocd.argoproj.io/sync-options: Prune=false", True),
-        ("argocd.argoproj.io/sync-options: 'Validate=false, Delete=false'", True),
-        ("helm.sh/resource-policy: keep", True),
-        ("argocd.argoproj.io/sync-options: Prune=true", False),
+        ("argocd.argoproj.io/sync-options: Prune=false", Protection.KEEP, Protection.NONE),
+        (
+            "argocd.argoproj.io/sync-options: 'Validate=false, Delete=confirm'",
+            Protection.NONE,
+            Protection.CONFIRM,
+        ),
+        ("helm.sh/resource-policy: keep", Protection.KEEP, Protection.KEEP),
+        ("argocd.argoproj.io/sync-options: Prune=true", Protection.FREE, Protection.NONE),
     ],
 )
-def test_what_its_author_wants_kept(annotation: str, keep: bool) -> None:
+def test_what_its_author_wants_kept(
+    annotation: str, pruning: Protection, deletion: Protection
+) -> None:
     text = (
         f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: d, annotations: {{{annotation}}}}}}}"
     )
-    assert desired(text).manifests[0].keep is keep
+    (found,) = desired(text).manifests
+    assert (found.keep, found.pruning, found.deletion) == (False, pruning, deletion)
 
 
 def test_refs_contain_problems_too() -> None:

@@ -11,10 +11,12 @@ from fleet.errors import Corrupt
 from fleet.model.assignment import DependsOn, ProjectRules, Section
 from fleet.model.identity import ObjectRef
 from fleet.sync.desired import Desired
-from fleet.sync.inventory import Entry, Inventory, OperationRecord, owners, rebuild
+from fleet.sync.inventory import Entry, Inventory, owners, rebuild
 from fleet.sync.inventorycodec import decode, encode
 from fleet.sync.manifest import TRACKING_ID, Manifest
 from fleet.sync.order import key_of
+from fleet.sync.phases import Stage
+from fleet.sync.record import OperationRecord
 
 
 def ref(name: str) -> ObjectRef:
@@ -149,7 +151,7 @@ def inventories(draw: st.DrawFn) -> Inventory:
         applied="sha256:a",
         entries=entries,
         operation=draw(
-            st.none() | st.just(OperationRecord(id="1", phase="Failed", wave=2, message="m"))
+            st.none() | st.just(OperationRecord(id="1", stage=Stage.FAILED, wave=2, message="m"))
         ),
         confirmed=draw(st.booleans()),
         revision=draw(st.integers(0, 9)),

@@ -3,7 +3,7 @@
 import pytest
 
 from fleet.codec.jsontypes import JsonObject
-from fleet.sync.options import is_dropped, unsupported, unsupported_options
+from fleet.sync.options import unsupported, unsupported_options
 
 
 def body(**annotations: str) -> JsonObject:
@@ -23,17 +23,8 @@ def body(**annotations: str) -> JsonObject:
     ("annotations", "expected"),
     [
         ({}, ()),
-        ({"hook": "PreSync"}, ("Job j: argocd.argoproj.io/hook=PreSync",)),
-        ({"hook": "Sync"}, ("Job j: argocd.argoproj.io/hook=Sync",)),
-        ({"hook": "Skip"}, ()),
-        ({"hook": "Skip,PostSync"}, ("Job j: argocd.argoproj.io/hook=PostSync",)),
-        (
-            {"helm": "pre-install, post-upgrade"},
-            ("Job j: helm.sh/hook=post-upgrade", "Job j: helm.sh/hook=pre-install"),
-        ),
-        ({"helm": "test"}, ()),
-        ({"helm": "test-success"}, ()),
-        ({"helm": "crd-install"}, ()),
+        ({"hook": "PreSync"}, ()),
+        ({"hook": "Skip", "options": "Prune=false"}, ()),
         ({"hook": "Skip", "helm": "pre-install"}, ()),
         ({"options": "Prune=false"}, ("Job j: argocd.argoproj.io/sync-options=Prune=false",)),
         (
@@ -53,20 +44,6 @@ def test_unsupported_does_not_mind_missing_metadata() -> None:
     assert (
         unsupported([{"kind": "X"}, {"metadata": {"annotations": None}}, {"metadata": None}]) == ()
     )
-
-
-@pytest.mark.parametrize(
-    ("annotations", "dropped"),
-    [
-        ({"helm": "test"}, True),
-        ({"helm": "test,pre-install"}, False),
-        ({"hook": "Skip"}, True),
-        ({}, False),
-    ],
-    ids=str,
-)
-def test_dropped(annotations: dict[str, str], dropped: bool) -> None:
-    assert is_dropped(body(**annotations)) is dropped
 
 
 def test_application_options() -> None:

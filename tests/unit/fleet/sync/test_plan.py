@@ -22,17 +22,9 @@ from fleet.sync.drift import LiveObject
 from fleet.sync.inventory import Entry, Inventory
 from fleet.sync.manifest import Manifest, tracking_id
 from fleet.sync.order import key_of
-from fleet.sync.plan import (
-    Plan,
-    Reason,
-    Step,
-    Verb,
-    plan,
-    plan_removal,
-    to_compare,
-    wait_healthy,
-)
+from fleet.sync.plan import Plan, plan, plan_removal, to_compare
 from fleet.sync.policy import NOTHING, Permission
+from fleet.sync.steps import Reason, Step, Verb, wait_healthy
 
 ALL = Permission(apply_new=True, heal=True, prune=True, allow_empty=False)
 NO_HEAL = replace(ALL, heal=False)
@@ -208,7 +200,7 @@ def test_a_crd_is_waited_for_before_its_objects() -> None:
     ]
 
 
-def test_deleting_comes_last_and_mirrored() -> None:
+def test_deleting_is_mirrored_and_first_at_its_place() -> None:
     items = (
         manifest("Namespace/n"),
         manifest("CustomResourceDefinition/x"),
@@ -219,9 +211,10 @@ def test_deleting_comes_last_and_mirrored() -> None:
     cluster = deployed(*items)
     wanted = desired(manifest("keep", "2"), artifact="sha256:b")
     assert shape(cluster.run(wanted)) == [
-        "APPLY keep",
         "PRUNE b",
+        "APPLY keep",
         "WAIT_GONE b",
+        "WAIT_HEALTHY keep",
         "PRUNE a",
         "WAIT_GONE a",
         "PRUNE n x",

@@ -1,0 +1,318 @@
+"""Runs hooks in the cluster: creates their objects, sees how they end, and clears them away.
+
+A hook runs once for one try of an operation, wherever this process dies. So its start is on record before its object is
+created; an object is created by its name and never over another; what became of a creation that was not answered is
+looked up by that name and the run that is written on the object; and our finalizer holds the object until its result
+is on record, so that "not there" means "never made".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from agents import failpoints
+from agents.apply import Applier
+from agents.inventory import Inventories
+from agents.live import LiveTable, hook_health
+from agents.progress import Progress
+from fleet.codec.jsontypes import JsonObject
+from fleet.errors import BadInput, Denied, FleetError, Transient
+from fleet.kube.errors import AlreadyExists, Conflict, NotFound
+from fleet.kube.port import ClusterPort, Propagation, Resource
+from fleet.model.identity import ObjectRef
+from fleet.model.report import Phase
+from fleet.sync import hooks as hooks_of
+from fleet.sync.hooks import FINALIZER, RUN, DeletePolicy, HookTask
+from fleet.sync.inventory import HookEntry
+from fleet.sync.manifest import TRACKING_ID, Manifest, annotation, parse_tracking_id
+from fleet.sync.phases import HookEvent, HookState, event_of
+from fleet.sync.record import HookRun, OperationRecord
+from fleet.sync.steps import Change, Reason
+
+_LOOK_AGAIN = 30.0
+_LOOK_SOON = 1.0
+
+
+class HookRunner:
+    """Starts hooks, follows them, and clears them away."""
+
+    def __init__(
+        self, cluster: ClusterPort, table: LiveTable, applier: Applier, inventories: Inventories
+    ) -> None:
+        self._cluster = cluster
+        self._table = table
+        self._applier = applier
+        self._inventories = inventories
+
+    async def look(self, progress: Progress) -> None:
+        """Note on record what has become of the hooks that run."""
+        record = progress.inventory.operation
+        if record is None:
+            return
+        after = record
+        for run in record.active:
+            if run.state is HookState.RUNNING:
+                event, message = await self._event(run)
+                if event is not HookEvent.BUSY or message != run.message:
+                    after = after.after(run, event, message)
+        await self._keep(progress, record, after)
+
+    async def start(self, tasks: Sequence[HookTask], progress: Progress) -> None:
+        """Create the objects of hooks, in parallel as far as one kind goes; those there from before go first."""
+        record = progress.inventory.operation
+        assert record is not None, "hooks are planned for an operation"
+        fresh = [task for task in tasks if _is_to_start(record, task)]
+        if not fresh:
+            return
+        there = {task: await self._there(task) for task in fresh}
+        old = [task for task in fresh if _is_in_the_way(task, there[task])]
+        if old:
+            await self._make_room(old, there, progress)
+            return
+        await self._begin(fresh, progress)
+        for task in fresh:
+            await self._run(task, there[task], progress)
+
+    async def stop(self, progress: Progress) -> None:
+        """Delete the hooks that run, and note that they were stopped."""
+        record = progress.inventory.operation
+        if record is None or not record.active:
+            return
+        after = record
+        for run in record.active:
+            await self._clear(run.ref, progress.inventory.target, Propagation.BACKGROUND)
+            after = after.after(run, HookEvent.STOPPED, "terminated")
+        await self._keep(progress, record, after)
+
+    async def tidy(self, progress: Progress, propagation: Propagation) -> None:
+        """Let go of the hooks that are through, and delete those that are not wanted any more."""
+        record = progress.inventory.operation
+        active = {run.ref for run in record.active} if record is not None else set()
+        changed: list[HookEntry] = []
+        gone: list[ObjectRef] = []
+        for entry in progress.inventory.hooks.values():
+            if entry.ref in active or not (entry.held or entry.unwanted):
+                continue
+            try:
+                if entry.unwanted:
+                    await self._clear(entry.ref, progress.inventory.target, propagation)
+                    gone.append(entry.ref)
+                elif await self._release(entry.ref):
+                    changed.append(replace(entry, held=False))
+                else:
+                    gone.append(entry.ref)
+            except FleetError as error:
+                progress.errors.append(error)
+        if changed or gone:
+            progress.inventory = progress.inventory.with_hooks(changed, gone)
+            self._inventories.note(progress.inventory)
+
+    async def _begin(self, tasks: Iterable[HookTask], progress: Progress) -> None:
+        """Write down that hooks start, before the first of them exists."""
+        record = progress.inventory.operation
+        assert record is not None, "hooks are planned for an operation"
+        tasks = list(tasks)
+        after = replace(
+            record.starting(tasks), phase=tasks[0].phase, wave=tasks[0].wave, is_touched=True
+        )
+        progress.inventory = progress.inventory.with_operation(after).starting_hooks(tasks)
+        failpoints.reach("operation.before-record")
+        await self._inventories.store(progress.inventory)
+        failpoints.reach("operation.after-record")
+
+    async def _run(self, task: HookTask, there: JsonObject | None, progress: Progress) -> None:
+        record = progress.inventory.operation
+        run = record.run_of(task) if record is not None else None
+        if record is None or run is None or run.state is not HookState.STARTING:
+            return
+        try:
+            live = await self._made(task, there, progress.inventory.target)
+        except (BadInput, Denied) as error:
+            after = record.after(run, HookEvent.REFUSED, str(error))
+        except FleetError as error:
+            # It may have been made all the same: the next run looks before it does anything.
+            progress.errors.append(error)
+            return
+        else:
+            after = _created(record, task, live)
+        await self._keep(progress, record, after)
+
+    async def _made(self, task: HookTask, there: JsonObject | None, app: str) -> JsonObject:
+        """Make sure that a hook's object is there and of this run."""
+        resource = await self._resource(task)
+        body = hooks_of.body_of(task, app)
+        if there is not None and annotation(there, RUN) == task.run:
+            live = there
+        elif there is not None:
+            # No policy deletes it: as with Argo CD, the object that is there is brought up to date.
+            live = await self._cluster.apply(resource, body, force=True)
+        else:
+            failpoints.reach("hook.before-create")
+            try:
+                live = await self._cluster.create(resource, body)
+            except AlreadyExists as error:
+                live = await self._cluster.get(resource, task.ref.namespace, task.ref.name)
+                if annotation(live, RUN) != task.run:
+                    raise Transient(f"not created: {error.message}").at(
+                        object=str(task.ref)
+                    ) from error
+            failpoints.reach("hook.after-create")
+        self._table.observe(resource, live)
+        return live
+
+    async def _make_room(
+        self, tasks: list[HookTask], there: dict[HookTask, JsonObject | None], progress: Progress
+    ) -> None:
+        """Delete what a hook of an earlier operation left; the next run creates."""
+        target = progress.inventory.target
+        for task in tasks:
+            live = there[task]
+            if live is None:
+                continue
+            if not _may_replace(live, target, task.ref):
+                await self._begin([task], progress)
+                record = progress.inventory.operation
+                assert record is not None
+                run = record.run_of(task)
+                assert run is not None
+                text = "an object of this name is there already, and it is no hook"
+                await self._keep(progress, record, record.after(run, HookEvent.REFUSED, text))
+                return
+            resource = await self._resource(task)
+            await self._let_go(resource, task.ref, live)
+            uid = str(live["metadata"].get("uid") or "")
+            with suppress(NotFound, Conflict):
+                await self._cluster.delete(
+                    resource,
+                    task.ref.namespace,
+                    task.ref.name,
+                    propagation=Propagation.FOREGROUND,
+                    uid=uid,
+                )
+        first = tasks[0]
+        progress.wait(
+            Phase.APPLYING,
+            f"{first.phase.value} wave {first.wave}: waits for the {first.ref.kind} {first.ref.name} of an earlier "
+            "sync to be deleted",
+            _LOOK_SOON,
+        )
+
+    async def _event(self, run: HookRun) -> tuple[HookEvent, str]:
+        """Find out how a hook is that was created."""
+        seen = self._table.get(run.ref)
+        if seen is None:
+            resource = await self._applier.served(run.ref)
+            if resource is None:
+                return HookEvent.VANISHED, "the cluster does not serve its kind any more"
+            try:
+                live = await self._cluster.get(resource, run.ref.namespace, run.ref.name)
+            except NotFound:
+                return HookEvent.VANISHED, "it was deleted before it was through"
+            self._table.observe(resource, live)
+            seen = self._table.get(run.ref)
+            if seen is None:
+                return HookEvent.BUSY, run.message
+        event = event_of(seen.health)
+        message = seen.health.message if seen.health is not None else ""
+        if event is HookEvent.BUSY and seen.live.deleting:
+            return HookEvent.VANISHED, "it was deleted before it was through"
+        return event, message
+
+    async def _there(self, task: HookTask) -> JsonObject | None:
+        """Read whatever has a hook's name, as it is now."""
+        resource = await self._resource(task)
+        try:
+            return await self._cluster.get(resource, task.ref.namespace, task.ref.name)
+        except NotFound:
+            return None
+
+    async def _resource(self, task: HookTask) -> Resource:
+        shape = Manifest(
+            ref=task.ref, api_version=task.hook.api_version, body={}, wave=task.wave, key=task.key
+        )
+        return await self._applier.resource_for(shape)
+
+    async def _clear(self, ref: ObjectRef, target: str, propagation: Propagation) -> None:
+        """Delete a hook's object if it is there and ours."""
+        if not await self._release(ref):
+            return
+        failpoints.reach("hook.before-delete")
+        (done,) = await self._applier.delete(
+            [Change(ref=ref, reason=Reason.LEFT)], target, propagation
+        )
+        failpoints.reach("hook.after-delete")
+        if done.error is not None:
+            raise done.error
+
+    async def _release(self, ref: ObjectRef) -> bool:
+        """Take our finalizer off; whether the object is there."""
+        resource = await self._applier.served(ref)
+        if resource is None:
+            return False
+        try:
+            live = await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
+            await self._let_go(resource, ref, live)
+        except NotFound:
+            return False
+        return True
+
+    async def _let_go(self, resource: Resource, ref: ObjectRef, live: JsonObject) -> None:
+        finalizers = list(live["metadata"].get("finalizers") or ())
+        if FINALIZER not in finalizers:
+            return
+        left = [item for item in finalizers if item != FINALIZER]
+        version = live["metadata"].get("resourceVersion")
+        patch: JsonObject = {"metadata": {"finalizers": left, "resourceVersion": version}}
+        try:
+            await self._cluster.patch(resource, ref.namespace, ref.name, patch, metadata_only=True)
+        except Conflict as error:
+            raise Transient(f"finalizer not removed: {error.message}").at(
+                object=str(ref)
+            ) from error
+
+    async def _keep(
+        self, progress: Progress, before: OperationRecord, after: OperationRecord
+    ) -> None:
+        """Write down what was found out; nothing it allows happens before."""
+        if after == before:
+            return
+        progress.inventory = progress.inventory.with_operation(after)
+        if len(after.active) < len(before.active):
+            failpoints.reach("operation.before-result")
+            await self._inventories.store(progress.inventory)
+            failpoints.reach("operation.after-result")
+        else:
+            self._inventories.note(progress.inventory)
+
+
+def _is_to_start(record: OperationRecord, task: HookTask) -> bool:
+    run = record.run_of(task)
+    return run is None or run.state is HookState.STARTING
+
+
+def _is_in_the_way(task: HookTask, live: JsonObject | None) -> bool:
+    return (
+        live is not None
+        and annotation(live, RUN) != task.run
+        and DeletePolicy.BEFORE_CREATION in task.hook.policies
+    )
+
+
+def _may_replace(live: JsonObject, target: str, ref: ObjectRef) -> bool:
+    """Only what was made as a hook, by whatever program, or is this application's own, is deleted for a new one."""
+    owner = parse_tracking_id(annotation(live, TRACKING_ID))
+    return hooks_of.is_someones_hook(live) or owner == (target, ref)
+
+
+def _created(record: OperationRecord, task: HookTask, live: JsonObject) -> OperationRecord:
+    run = record.run_of(task)
+    assert run is not None, "its start is on record"
+    after = record.after(run, HookEvent.CREATED)
+    health = hook_health(live)
+    if health is None:
+        made = after.run_of(task)
+        assert made is not None
+        return after.after(made, event_of(None))
+    return after
