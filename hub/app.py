@@ -407,6 +407,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         operations=operations,
         rollbacks=rollbacks,
         history=history,
+        children=parents,
         dismiss=dismissal.dismiss,
     )
     api = Api(

@@ -17,6 +17,7 @@ from fleet.wire import api
 from fleet.wire.references import parse_resource
 from hub.history import Deployment, History
 from hub.operations import Operations
+from hub.parents import Parents
 from hub.peoplehttp import find_target, json_answer, read_body
 from hub.rollbacks import Rollbacks, Wish
 from hub.state import State
@@ -32,6 +33,7 @@ class AppOperations:
     operations: Operations
     rollbacks: Rollbacks
     history: History
+    children: Parents
     dismiss: Callable[[TargetId], Awaitable[str]]
     """Lets go of an Application that nothing asks for any more; returns a sentence for people."""
 
@@ -52,6 +54,10 @@ class AppOperations:
         arguments = sync_arguments(asked)
         if not asked.dry_run and not asked.resources:
             await self.rollbacks.release(target)
+            brought = await self.children.sync(target, prune=asked.prune)
+            if brought and not self.children.is_bound(target.cluster):
+                # no agent would ever end an operation; what the hub has to do it does
+                return json_answer(_answer(target, "", "sync"), 202)
         operation = await self.operations.ask(target, "sync", arguments)
         return json_answer(_answer(target, operation.id, operation.kind), 202)
 

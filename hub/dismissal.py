@@ -16,7 +16,7 @@ from fleet.errors import BadInput
 from fleet.model.application import Application, Deletion
 from fleet.model.identity import TargetId
 from fleet.runtime import log as fields
-from hub.accepted import Accepted
+from hub.accepted import Accepted, owner_of
 from hub.state import State
 
 log = structlog.get_logger(__name__)
@@ -33,14 +33,13 @@ class Dismissal:
     async def dismiss(self, target: TargetId) -> str:
         """Let go of a kept Application; returns what happens to its objects, raises BadInput where it is asked for."""
         application = self.state.desired.targets[target].application
-        status = self.state.desired.sets.get(application.appset)
-        if status is None or application.name not in status.kept:
+        if not self._is_kept(application):
             raise BadInput(
                 f"{application.name} is not deleted: {_who_asks(application)}",
                 hint="remove it there; git is what counts",
             )
-        await self.accepted.drop(application.appset, application.name)
-        log.info("application let go", **{fields.TARGET: str(target)}, appset=application.appset)
+        await self.accepted.drop(owner_of(application), application.name)
+        log.info("application let go", **{fields.TARGET: str(target)}, owner=owner_of(application))
         self.evaluate()
         keeps = application.deletion is Deletion.ORPHAN
         fate = (
@@ -49,6 +48,15 @@ class Dismissal:
             else "its objects are deleted"
         )
         return f"{application.name} is let go; {fate}"
+
+    def _is_kept(self, application: Application) -> bool:
+        """Whether only a policy keeps it: nothing makes or renders it any more."""
+        desired = self.state.desired
+        if application.parents and not application.appset:
+            choice = desired.children.get(application.parents[-1])
+            return choice is not None and application.name in choice.extra
+        status = desired.sets.get(application.appset)
+        return status is not None and application.name in status.kept
 
 
 def _who_asks(application: Application) -> str:

@@ -109,6 +109,15 @@ class Parents:
                 return desired.targets[TargetId(cluster, name)]
         return None
 
+    async def sync(self, target: TargetId, *, prune: bool) -> bool:
+        """Bring what an Application renders for the fleet into force although its policy does not (``fleet app sync``);
+        returns whether there is anything of that kind."""
+        offer = self.state.offers.get(target)
+        if offer is None or not (offer.children or target.app in self.accepted.parents()):
+            return False
+        await self.syncs.ask(target.app, offer.digest, prune=prune)
+        return True
+
     def offer(self, name: AppName) -> Offer | None:
         """What an Application brings, if that is known now."""
         target = self._target(name)

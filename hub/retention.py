@@ -83,9 +83,10 @@ class Retention:
         return mark is not None and self.clock.now() - datetime.fromisoformat(mark.decode()) > KEEP
 
     def _in_use(self) -> set[str]:
-        """Digests that assignments name, that are candidates, or that clusters report."""
+        """Digests that assignments name, that are candidates or were split, or that clusters report."""
         used = set(self.named())
         used |= {candidate.digest for candidate in self.state.candidates.values()}
+        used |= {offer.artifact for offer in self.state.offers.values()}
         for statuses in self.state.statuses.values():
             for status in statuses.values():
                 used |= {status.assigned, status.applied}

@@ -18,6 +18,7 @@ from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
 from fleet.model.target import Edge, Target
 from fleet.wire import api
+from hub import childviews
 from hub.dispatch import Dispatcher
 from hub.poller import Poller
 from hub.problems import all_problems
@@ -113,6 +114,8 @@ class Views:
             operation=_operation(status),
             operation_state=_operation_row(status),
             pinned=pin.words if pin is not None else "",
+            parents=application.parents,
+            children=childviews.rows(self.state, id_, self._status),
         )
 
     def appsets(self) -> api.AppSetList:
@@ -204,11 +207,13 @@ class Views:
             )  # fmt: skip
         application = target.application
         where = application.where
-        origin = (
-            f"ApplicationSet {application.appset} made it from {application.row or 'its generators'}"
-            if application.appset
-            else f"written by hand in {where.file}:{where.line}"
-        )
+        if application.parents:
+            origin = childviews.origin(self.state, application)
+        elif application.appset:
+            row = application.row or "its generators"
+            origin = f"ApplicationSet {application.appset} made it from {row}"
+        else:
+            origin = f"written by hand in {where.file}:{where.line}"
         decision = self.state.decisions.get(id_)
         held = decision.held if decision else None
         return api.Explanation(
@@ -223,6 +228,7 @@ class Views:
             edges=tuple(self._edge(target, edge) for edge in target.edges),
             needed_by=tuple(sorted(str(user) for user in self.state.users(id_))),
             app=self.app(id_),
+            parents=application.parents,
         )
 
     def graph(self, cluster: str) -> api.Graph:
@@ -303,10 +309,17 @@ class Views:
         ]  # fmt: skip
         return api.RepositoryList(items=tuple(rows))
 
+    def _status(self, id_: TargetId) -> TargetStatus:
+        """How a target stands, with all that it brings to the fleet."""
+        return self._shown(id_, self.state.desired.targets.get(id_))
+
     def _shown(self, id_: TargetId, target: Target | None) -> TargetStatus:
-        status = self.rollup.shown(id_)
         if target is None:
-            return status
+            return self.rollup.shown(id_)
+        return childviews.shown(self.state, id_, self._own(id_), self._status)
+
+    def _own(self, id_: TargetId) -> TargetStatus:
+        status = self.rollup.shown(id_)
         candidate = self.state.candidates.get(id_)
         if candidate is not None and candidate.error:
             return _with(status, Sync.UNKNOWN)
@@ -328,7 +341,7 @@ class Views:
             return status.message or "left the fleet repository; being removed"
         if decision and decision.held:
             return decision.held.message
-        return status.message
+        return childviews.message(self.state, id_) or status.message
 
     def _without_target(self) -> set[AppName]:
         with_target = {id_.app for id_ in self.state.desired.targets}

@@ -78,6 +78,7 @@ def get_app(context: typer.Context, name: AppName, output: Output = Format.TABLE
         ("Namespace", detail.namespace),
         ("Project", row.project),
         ("ApplicationSet", row.set),
+        ("Brought by", " -> ".join(detail.parents)),
         ("Sync policy", policy),
         ("On deletion", detail.deletion),
         ("Sync", row.sync),
@@ -102,6 +103,9 @@ def get_app(context: typer.Context, name: AppName, output: Output = Format.TABLE
             say(f"{label + ':':<16}{value}")
     for item in detail.problems:
         say(f"{'Object:':<16}{item.ref}  {item.sync} {item.health or ''}  {item.message}")
+    for child in detail.children:
+        state = " ".join(word for word in (child.sync, child.health, child.message) if word)
+        say(f"{'Child:':<16}{child.kind} {child.name} (wave {child.wave})  {state}")
 
 
 @app.command("refresh")
@@ -198,6 +202,7 @@ def wait_for(
         note(f"{row.cluster}/{row.name}: {row.sync}, {row.health}: {row.message}")
     held = hub.get("holds", api.HoldList).items
     named = {f"app/{row.cluster}/{row.name}" for row in lacking}
+    named |= {f"children/{row.name}" for row in lacking}
     return Exit.HELD if any(hold.subject in named for hold in held) else Exit.FAILED
 
 

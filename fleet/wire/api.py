@@ -82,6 +82,24 @@ class AppDetail(Row, frozen=True, kw_only=True):
     """The operation under way, or the last one, as the cluster reports it."""
     pinned: str = ""
     """Why it stays at an earlier deployment; empty where git decides."""
+    parents: tuple[str, ...] = ()
+    """The Applications whose manifests brought it (app of apps), the outermost first."""
+    children: tuple[ChildRow, ...] = ()
+    """What its own manifests bring to the fleet."""
+
+
+class ChildRow(Row, frozen=True, kw_only=True):
+    """A document of the fleet that an Application renders."""
+
+    kind: str
+    """Application, ApplicationSet or AppProject."""
+    name: str
+    wave: int
+    sync: str
+    """Synced: in force as it is rendered."""
+    health: str
+    """Of an Application that is in force."""
+    message: str
 
 
 class ResultRow(Row, frozen=True, kw_only=True):
@@ -272,6 +290,7 @@ class Explanation(Row, frozen=True, kw_only=True):
     edges: tuple[EdgeRow, ...]
     needed_by: tuple[str, ...]
     app: AppRow | None
+    parents: tuple[str, ...] = ()
 
 
 class GraphNode(Row, frozen=True, kw_only=True):

@@ -1,0 +1,382 @@
+"""App of apps at the hub: what an Application renders for the fleet comes into force, and nothing vanishes by mistake."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.errors import BadInput, Transient
+from fleet.model.identity import AppName, TargetId
+from fleet.model.report import Health
+from tests.unit.hub.children_bench import AUTOMATED, Hub, app, appset, configmap, project
+
+MANY = [app(f"web-{n}", "edge") for n in range(6)]
+NAMES = sorted(f"web-{n}" for n in range(6))
+ROOT = app("root")
+HEALTH = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "argocd-cm", "namespace": "argocd"},
+    "data": {
+        "resource.customizations.health.argoproj.io_Application": 'hs = {}\nhs.status = "Healthy"\nreturn hs\n'
+    },
+}
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+async def test_children_become_targets_and_leave_the_artifact(hub: Hub) -> None:
+    rendered = [configmap("own"), *MANY[:2]]
+    assert await hub.commit(ROOT, root=rendered) == ["root", "web-0", "web-1"]
+    assert await hub.rest("hub/root") == ["own"]
+    assert hub.parents("web-0") == ("root",)
+    assert hub.state.candidates[TargetId.parse("hub/root")].kinds == {"/ConfigMap": 1}
+    assert hub.state.desired.certain
+    assert not hub.problems()
+
+
+async def test_on_another_cluster_they_are_ordinary_objects(hub: Hub) -> None:
+    assert await hub.commit(app("root", "edge"), root=MANY[:2]) == ["root"]
+    assert await hub.rest("edge/root") == ["web-0", "web-1"]
+
+
+async def test_nothing_is_evaluated_again_for_nothing(hub: Hub) -> None:
+    await hub.commit(ROOT, root=MANY)
+    before, rows = hub.evaluations, hub.accepted.get("app/root")
+    await hub.settle()
+    assert hub.evaluations == before + 1
+    assert hub.accepted.get("app/root") is rows
+
+
+async def test_levels_sets_and_projects(hub: Hub) -> None:
+    mine = project("mine")
+    shops = appset("shops", "shop-a", "shop-b")
+    found = await hub.commit(
+        ROOT, root=[app("team"), mine], team=[shops, app("web", "edge", project="mine")]
+    )
+    assert found == ["root", "shop-a", "shop-b", "team", "web"]
+    assert hub.parents("shop-a") == ("root", "team")
+    assert hub.parents("web") == ("root", "team")
+    assert not hub.state.desired.targets[TargetId.parse("edge/web")].held
+    assert set(hub.state.desired.sets) == {"shops"}
+
+
+async def test_six_levels_are_one_too_many(hub: Hub) -> None:
+    levels = {f"l{n}": [app(f"l{n + 1}")] for n in range(7)}
+    assert await hub.commit(app("l0"), **levels) == [f"l{n}" for n in range(6)]
+    assert any("l4 -> l5 -> l6" in problem for problem in hub.problems())
+
+
+async def test_a_loop_names_its_chain_and_blocks_its_members_alone(hub: Hub) -> None:
+    await hub.commit(app("a"), app("c"), a=[app("b")], b=[MANY[0]], c=[MANY[1]])
+    found = await hub.commit(b=[app("a"), MANY[2]], c=[MANY[1], MANY[3]])
+    assert found == ["a", "b", "c", "web-0", "web-1", "web-3"]
+    assert any("loop: a -> b -> a" in problem for problem in hub.problems())
+    assert await hub.commit(b=[MANY[2]]) == ["a", "b", "c", "web-1", "web-2", "web-3"]
+    assert not hub.problems()
+
+
+async def test_a_child_that_is_its_own_parent(hub: Hub) -> None:
+    assert await hub.commit(app("a"), a=[app("a"), MANY[0]]) == ["a"]
+    assert any("loop: a -> a" in problem for problem in hub.problems())
+
+
+# policies
+
+
+async def test_without_automation_children_come_when_somebody_syncs(hub: Hub) -> None:
+    manual = app("root", automated=None)
+    assert await hub.commit(manual, root=MANY[:2]) == ["root"]
+    choice = hub.state.desired.children[AppName("root")]
+    assert choice.pending == ("web-0", "web-1")
+    offer = hub.state.offers[TargetId.parse("hub/root")]
+    await hub.syncs.ask(AppName("root"), offer.digest, prune=False)
+    await hub.restart()
+    assert hub.apps() == ["root", "web-0", "web-1"], "the request is durable"
+    assert not hub.syncs.names()
+    assert await hub.commit(root=[MANY[0], MANY[2]]) == ["root", "web-0", "web-1"]
+    choice = hub.state.desired.children[AppName("root")]
+    assert (choice.pending, choice.extra) == (("web-2",), ("web-1",))
+
+
+async def test_a_request_is_for_the_manifests_that_were_there(hub: Hub) -> None:
+    await hub.commit(app("root", automated=None), root=MANY[:1])
+    offer = hub.state.offers[TargetId.parse("hub/root")]
+    hub.manifests.of["root"] = MANY[:2]
+    hub.renderings.refresh(TargetId.parse("hub/root"))
+    await hub.renderings.reconcile(TargetId.parse("hub/root"))
+    await hub.syncs.ask(AppName("root"), offer.digest, prune=False)
+    assert await hub.settle() == ["root"]
+    assert not hub.syncs.names()
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [({"prune": True}, ["root", "web-0"]), ({}, ["root", "web-0", "web-1"])],
+    ids=["prune", "keep"],
+)
+async def test_what_left_goes_only_with_prune(hub: Hub, policy: dict, left: list[str]) -> None:  # type: ignore[type-arg]
+    await hub.commit(app("root", automated=policy), root=MANY[:2])
+    assert await hub.commit(root=MANY[:1]) == left
+    extra = hub.state.desired.children[AppName("root")].extra
+    assert extra == (() if policy else ("web-1",))
+
+
+async def test_a_sync_with_prune_removes_what_left(hub: Hub) -> None:
+    await hub.commit(app("root", automated={}), root=MANY[:2])
+    await hub.commit(root=MANY[:1])
+    offer = hub.state.offers[TargetId.parse("hub/root")]
+    await hub.syncs.ask(AppName("root"), offer.digest, prune=True)
+    assert await hub.settle() == ["root", "web-0"]
+    assert not hub.syncs.names()
+
+
+async def test_prune_false_on_a_child_keeps_it(hub: Hub) -> None:
+    kept = app("kept", "edge", annotations={"argocd.argoproj.io/sync-options": "Prune=false"})
+    await hub.commit(ROOT, root=[kept, MANY[0]])
+    assert await hub.commit(root=MANY[:1]) == ["kept", "root", "web-0"]
+
+
+async def test_children_change_with_their_documents(hub: Hub) -> None:
+    await hub.commit(ROOT, root=MANY[:1])
+    await hub.commit(root=[app("web-0", "edge", namespace="other")])
+    child = hub.state.desired.applications[AppName("web-0")]
+    assert child.destination.namespace == "other"
+
+
+# nothing vanishes by mistake
+
+
+async def test_a_parent_that_fails_keeps_its_children(hub: Hub) -> None:
+    before = await hub.commit(ROOT, root=MANY)
+    assert await hub.commit(root=BadInput("the chart does not render")) == before
+    hub.manifests.down = Transient("the source is down")
+    await hub.restart()
+    assert hub.apps() == before
+    assert hub.state.desired.certain, "what is in force is known"
+    hub.manifests.down = None
+    assert await hub.commit(root=MANY[:5]) == ["root", *NAMES[:5]]
+
+
+async def test_a_hub_that_lost_its_state_is_not_certain_before_it_has_rendered(hub: Hub) -> None:
+    hub.manifests.down = Transient("the source is down")
+    assert await hub.commit(ROOT, root=MANY) == ["root"]
+    assert not hub.state.desired.certain
+    hub.manifests.down = None
+    await hub.settle()
+    assert hub.apps() == ["root", *NAMES]
+    assert hub.state.desired.certain
+
+
+@pytest.mark.parametrize("left", [[], MANY[:2], [configmap("x")]], ids=["empty", "few", "others"])
+async def test_too_many_removals_are_held_through_a_restart(hub: Hub, left: list) -> None:  # type: ignore[type-arg]
+    before = await hub.commit(ROOT, root=MANY)
+    assert await hub.commit(root=left) == before
+    hold = hub.state.holds["children/root"]
+    assert len(hold.removed) == 6 - sum(each in left for each in MANY)
+    await hub.restart()
+    assert hub.apps() == before
+    assert hub.state.holds["children/root"].digest == hold.digest
+    await hub.records.approve("children/root", hold.digest)
+    await hub.restart()
+    assert hub.apps() == sorted(["root", *(v["metadata"]["name"] for v in left if v in MANY)])
+    assert not hub.state.holds
+    assert not hub.records.approvals
+
+
+async def test_a_parent_with_one_child_that_renders_nothing_is_held(hub: Hub) -> None:
+    await hub.commit(ROOT, root=MANY[:1])
+    assert await hub.commit(root=[]) == ["root", "web-0"]
+    assert "nothing at all" in hub.state.holds["children/root"].message
+    allowed = app("root", automated={**AUTOMATED, "allowEmpty": True})
+    assert await hub.commit(allowed) == ["root"]
+
+
+async def test_a_held_parent_adopts_nothing_either(hub: Hub) -> None:
+    before = await hub.commit(ROOT, root=MANY)
+    assert await hub.commit(root=[app("new", "edge")]) == before
+    assert hub.state.holds["children/root"].added == ("new",)
+    assert await hub.commit(root=[*MANY, app("new", "edge")]) == ["new", *before]
+
+
+async def test_a_slow_drip_adds_up(hub: Hub) -> None:
+    await hub.commit(ROOT, root=MANY)
+    assert len(await hub.commit(root=MANY[:4])) == 5
+    assert len(await hub.commit(root=MANY[:3])) == 4
+    assert len(await hub.commit(root=MANY[:1])) == 4
+
+
+async def test_a_parent_document_that_is_removed_takes_its_children_after_an_approval(
+    hub: Hub,
+) -> None:
+    await hub.commit(ROOT, app("other"), root=MANY)
+    assert await hub.commit(app("other")) == ["other", *NAMES]
+    hold = hub.state.holds["children/root"]
+    assert hold.removed == tuple(NAMES)
+    await hub.restart()
+    assert hub.apps() == ["other", *NAMES]
+    await hub.records.approve("children/root", hub.state.holds["children/root"].digest)
+    assert await hub.settle() == ["other"]
+    assert not hub.accepted.parents()
+
+
+async def test_a_parent_without_finalizer_leaves_its_children_in_force(hub: Hub) -> None:
+    await hub.commit(app("root", finalizer=False), app("other"), root=MANY)
+    assert await hub.commit(app("other")) == ["other", *NAMES]
+    assert not hub.state.holds
+    await hub.restart()
+    assert hub.apps() == ["other", *NAMES]
+    assert await hub.commit(app("other"), MANY[0]) == ["other", *NAMES]
+    assert hub.parents("web-0") == (), "the fleet repository takes it over"
+
+
+async def test_a_chart_that_is_renamed_is_held(hub: Hub) -> None:
+    before = await hub.commit(ROOT, root=MANY)
+    renamed = [app(f"site-{n}", "edge") for n in range(6)]
+    assert await hub.commit(root=renamed) == before
+    hold = hub.state.holds["children/root"]
+    assert (len(hold.removed), len(hold.added)) == (6, 6)
+
+
+async def test_the_removed_set_of_a_parent_is_held_as_a_set(hub: Hub) -> None:
+    shops = appset("shops", "shop-a", "shop-b")
+    before = await hub.commit(ROOT, root=[shops, MANY[0]])
+    assert await hub.commit(root=MANY[:1]) == before
+    await hub.records.approve("appset/shops", hub.state.holds["appset/shops"].digest)
+    assert await hub.settle() == ["root", "web-0"]
+
+
+# ownership
+
+
+async def test_a_document_that_moves_to_another_parent_is_never_gone(hub: Hub) -> None:
+    before = await hub.commit(app("a"), app("b"), a=MANY[:2], b=MANY[2:3])
+    hub.seen.clear()
+    assert await hub.commit(a=MANY[:1], b=MANY[1:3]) == before
+    assert hub.parents("web-1") == ("b",)
+    assert all(apps == before for apps in hub.seen)
+    assert await hub.commit(MANY[2], app("a"), app("b"), b=MANY[1:2]) == before
+    assert await hub.commit(app("a"), app("b"), a=[MANY[0], MANY[2]]) == before
+    assert hub.parents("web-2") == ("a",), "it came from the fleet repository"
+    assert all(apps == before for apps in hub.seen)
+
+
+async def test_a_set_hands_over_to_a_parent_without_a_gap(hub: Hub) -> None:
+    before = await hub.commit(appset("shops", "x", "y", "z"), ROOT, root=[configmap("own")])
+    hub.seen.clear()
+    assert await hub.commit(appset("shops", "x", "y"), ROOT, root=[app("z", "edge")]) == before
+    assert hub.parents("z") == ("root",)
+    assert all(apps == before for apps in hub.seen)
+
+
+async def test_the_first_owner_keeps_a_name(hub: Hub) -> None:
+    await hub.commit(app("b"), b=MANY[:1])
+    found = await hub.commit(app("a"), app("b"), MANY[1], a=MANY[:2])
+    assert found == ["a", "b", "web-0", "web-1"]
+    assert (hub.parents("web-0"), hub.parents("web-1")) == (("b",), ())
+    assert any("already belongs to application 'b'" in text for text in hub.problems())
+    assert any("already belongs to a document" in text for text in hub.problems())
+
+
+async def test_a_set_that_makes_a_name_keeps_it(hub: Hub) -> None:
+    await hub.commit(appset("shops", "web-0", "x"), ROOT, root=[])
+    await hub.commit(root=MANY[:1])
+    assert hub.parents("web-0") == ()
+    assert any("already belongs to ApplicationSet 'shops'" in text for text in hub.problems())
+
+
+# rules
+
+
+async def test_the_project_of_a_parent_judges_the_documents_it_brings(hub: Hub) -> None:
+    strict = project(
+        "strict",
+        namespaceResourceBlacklist=[{"group": "argoproj.io", "kind": "AppProject"}],
+        destinations=[{"name": "hub", "namespace": "argocd"}],
+    )
+    elsewhere = app("elsewhere", "edge")
+    elsewhere["metadata"]["namespace"] = "foreign"
+    unplaced = app("unplaced", "edge")
+    del unplaced["metadata"]["namespace"]
+    found = await hub.commit(
+        strict, app("root", project="strict"), root=[project("wide"), elsewhere, unplaced]
+    )
+    assert found == ["root", "unplaced"]
+    assert "wide" not in hub.state.desired.projects
+    refused = hub.state.desired.children[AppName("root")].refused
+    assert refused.keys() == {"AppProject/wide", "elsewhere"}
+    assert sum("is not permitted in project 'strict'" in text for text in hub.problems()) == 2
+
+
+async def test_the_project_of_a_child_judges_the_child(hub: Hub) -> None:
+    narrow = project("narrow", sourceRepos=["https://git.example.com/other.git"])
+    await hub.commit(narrow, ROOT, root=[app("web", "edge", project="narrow")])
+    assert "not permitted" in hub.state.desired.targets[TargetId.parse("edge/web")].held
+
+
+async def test_a_document_that_cannot_be_read_keeps_its_last_good_version(hub: Hub) -> None:
+    before = await hub.commit(ROOT, root=MANY[:2])
+    broken = app("web-1", "edge")
+    broken["spec"]["project"] = 7
+    assert await hub.commit(root=[MANY[0], broken]) == before
+    (problem,) = (item for item in hub.state.desired.problems if item.fatal)
+    assert (problem.where.file, problem.where.object) == (
+        "rendered by hub/root",
+        "Application/web-1",
+    )
+    assert problem.where.field == "spec.project"
+
+
+async def test_unknown_fields_are_told(hub: Hub) -> None:
+    odd = app("odd", "edge")
+    odd["spec"]["retries"] = 3
+    assert await hub.commit(ROOT, root=[odd]) == ["odd", "root"]
+    assert any("retries" in text for text in hub.problems())
+
+
+# waiting
+
+
+async def test_children_do_not_run_ahead_of_their_parents_dependencies(hub: Hub) -> None:
+    hub.bound = {"hub", "edge"}
+    needy = app("root", annotations={"gitopsfleet.io/depends-on": "db"})
+    assert await hub.commit(needy, app("db"), root=MANY[:1], db=[configmap("db")]) == ["db", "root"]
+    assert "db" in hub.state.desired.children[AppName("root")].waits_for
+    hub.report("hub/db")
+    assert await hub.settle() == ["db", "root", "web-0"]
+    hub.report("hub/db", Health.DEGRADED)
+    assert await hub.commit(root=MANY[:2]) == ["db", "root", "web-0"], "a change waits again"
+
+
+async def test_the_parents_own_objects_go_first(hub: Hub) -> None:
+    hub.bound = {"hub"}
+    await hub.commit(ROOT, root=[configmap("own"), MANY[0]])
+    assert hub.apps() == ["root", "web-0"]
+    hub.is_obeyed = False
+    assert await hub.commit(root=[configmap("other"), *MANY[:2]]) == ["root", "web-0"]
+    hub.is_obeyed = True
+    assert await hub.settle() == ["root", "web-0", "web-1"]
+
+
+async def test_waves_do_not_wait_without_a_rule(hub: Hub) -> None:
+    waves = [app("first", "edge", wave=0), app("second", "edge", wave=1)]
+    assert await hub.commit(ROOT, root=waves) == ["first", "root", "second"]
+
+
+async def test_waves_wait_where_the_fleet_rates_applications(hub: Hub) -> None:
+    hub.bound = {"edge"}
+    waves = [
+        app("first", "edge", wave=-1),
+        app("second", "edge", wave=1),
+        app("third", "edge", wave=2),
+    ]
+    assert await hub.commit(HEALTH, ROOT, root=waves) == ["first", "root"]
+    assert "wave -1" in hub.state.desired.children[AppName("root")].waits_for
+    hub.report("edge/first", Health.PROGRESSING)
+    assert await hub.settle() == ["first", "root"]
+    hub.report("edge/first")
+    assert await hub.settle() == ["first", "root", "second"]
+    hub.report("edge/second")
+    assert await hub.settle() == ["first", "root", "second", "third"]
