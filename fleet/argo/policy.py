@@ -56,7 +56,7 @@ def open_trims(
     trims = {
         new.name: _trim(_wanted(new, old, appset), new, old, appset)
         for new, old in pairs
-        if not same(new, old)
+        if not _is_same(new, old)
     }
     return {name: trim for name, trim in trims.items() if trim.expressions}
 
@@ -80,7 +80,7 @@ def merge_existing(
         old = live.pop(application.name, None)
         if old is None:
             after[application.name] = application
-        elif same(application, old):
+        elif application is old or _is_same(application, old):
             after[application.name] = old
         elif appset.applications_sync.may_update:
             after[application.name] = _updated(application, old, appset, trims)
@@ -89,6 +89,11 @@ def merge_existing(
     kept_back = set(withheld) if appset.applications_sync.may_delete else live.keys()
     after |= {name: old for name, old in live.items() if name in kept_back}
     return tuple(after[name] for name in sorted(after))
+
+
+def _is_same(new: Application, old: Application) -> bool:
+    """Compare what was read and what it was read from; the rest of an Application follows from its document."""
+    return new == old and same(new.document, old.document)
 
 
 def _updated(

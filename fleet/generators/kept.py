@@ -116,12 +116,14 @@ class Kept:
             used[id(row)] = pair
             yield pair[1]
 
-    def verdict(
-        self, application: Application, judge: Callable[[Application], SetError | None]
-    ) -> SetError | None:
-        """Return what is wrong with an Application by itself."""
-        pair = self._old.verdicts.get(id(application))
-        if pair is None or pair[0] is not application:
-            pair = (application, judge(application))
-        self._new.verdicts[id(application)] = pair
-        return pair[1]
+    def verdicts(
+        self, applications: Iterable[Application], judge: Callable[[Application], SetError | None]
+    ) -> Iterator[SetError | None]:
+        """Say of each Application what is wrong with it by itself."""
+        known, used = self._old.verdicts, self._new.verdicts
+        for application in applications:
+            pair = known.get(id(application))
+            if pair is None or pair[0] is not application:
+                pair = (application, judge(application))
+            used[id(application)] = pair
+            yield pair[1]

@@ -95,12 +95,18 @@ class _SecondChild:
         self._context = context
         self._fixed = is_fixed(entry)
         self._known: list[ParamSet] | None = None
+        self._is_pending = False
 
     def rows(self, outer: ParamSet) -> list[ParamSet]:
         if self._known is not None:
             return self._known
+        if self._is_pending:
+            raise Pending
         try:
             rows = child_rows(self._entry, self._context, outer.values)
+        except Pending:
+            self._is_pending = self._fixed and bool(outer.values)
+            raise
         except BadInput as error:
             raise GeneratorError(
                 "failed to get params for second generator in the matrix generator: "

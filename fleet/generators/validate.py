@@ -7,6 +7,8 @@ Source: conformance topic "validation", argo.md 1.5.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from operator import attrgetter
 
 from fleet.argo.globs import matches_glob
 from fleet.argo.names import metadata_problems
@@ -28,24 +30,20 @@ def admit(
 ) -> tuple[tuple[Application, ...], tuple[SetError, ...]]:
     """Return the Applications that may be made, and the errors of the others, both sorted by name."""
     validator = _Validator(context)
-    judge, verdict = validator.judge, context.kept.verdict
     if applications:
         context.trail.clusters = context.trail.projects = True
+    ordered = sorted(applications, key=attrgetter("name"))
     errors: dict[str, SetError] = {}
-    admitted: dict[str, Application] = {}
-    seen: set[str] = set()
-    for application in applications:
-        name = application.name
-        error = validator.duplicate(name) if name in seen else verdict(application, judge)
-        seen.add(name)
+    for application, error in zip(
+        ordered, context.kept.verdicts(ordered, validator.judge), strict=True
+    ):
         if error is not None:
-            errors[name] = error
-        else:
-            admitted[name] = application
-    return (
-        tuple(admitted[name] for name in sorted(admitted) if name not in errors),
-        tuple(errors[name] for name in sorted(errors)),
-    )
+            errors[application.name] = error
+    for first, second in pairwise(ordered):
+        if first.name == second.name:
+            errors[second.name] = validator.duplicate(second.name)
+    admitted = [item for item in ordered if item.name not in errors] if errors else ordered
+    return tuple(admitted), tuple(errors[name] for name in sorted(errors))
 
 
 class _Validator:
