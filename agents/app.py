@@ -26,8 +26,10 @@ from agents.identity import Identity
 from agents.kuberecords import KubeRecords
 from agents.link import Link
 from agents.probing import probe_server
+from agents.reads import Reads
 from agents.records import Records
 from agents.renewal import Renewal
+from agents.requests import Requests
 from agents.settings import AgentSettings, Backend
 from agents.transport import Transport
 from fleet.errors import Denied, FleetError, NotReady, Transient
@@ -57,6 +59,7 @@ class Agent:
     core: Core
     link: Link
     renewal: Renewal
+    requests: Requests
     transport: Transport
     clock: Clock
 
@@ -68,6 +71,7 @@ class Agent:
         supervisor.spawn("fetches", self.link.run_fetches)
         supervisor.spawn("reports", self.link.run_reports)
         supervisor.spawn("renewals", self.renewal.run)
+        supervisor.spawn("reads", self.requests.run)
         listen = self.settings.probes.listen
         if listen:
             probes = Probes(readiness={"assignment": self._has_assignment})
@@ -232,6 +236,10 @@ async def assemble(
     core = await _patiently(
         lambda: build_core(around, kept, cluster=settings.cluster, sync=settings.sync), clock
     )
+    reads = Reads(
+        cluster, core.reader, core.inventories, lambda: core.engine.assignment, around.clock
+    )
+    requests = Requests(transport, reads.read, clock)
     backoff = make_backoff(settings.link.first_retry, settings.link.last_retry)
     renewal = Renewal(
         transport,
@@ -252,6 +260,7 @@ async def assemble(
         arrived=core.engine.enqueue,
         applied=core.inventories.applied,
         fence=core.engine.fence,
+        requested=requests.announced,
         poll=settings.link.poll,
         backoff=backoff,
     )
@@ -263,6 +272,7 @@ async def assemble(
         core=core,
         link=link,
         renewal=renewal,
+        requests=requests,
         transport=transport,
         clock=clock,
     )

@@ -54,6 +54,7 @@ _LONGEST_ASKED = 60.0
 _PATIENCE = 1.0
 _PER_FETCH = 200
 _TOO_SOON = 1.0
+_BREATH = 0.1
 
 
 class _Position(msgspec.Struct, frozen=True):
@@ -83,6 +84,7 @@ class Link:
         arrived: Callable[[Iterable[str]], None],
         applied: Callable[[], Iterable[str]],
         fence: Callable[[bool], None],
+        requested: Callable[[], None],
         poll: timedelta,
         backoff: Backoff,
         coalesce: float = COALESCE,
@@ -98,6 +100,7 @@ class Link:
         self._arrived = arrived
         self._applied = applied
         self._fence = fence
+        self._requested = requested
         cache.lost = self.check_artifacts
         self._poll_seconds = min(poll.total_seconds(), routes.MAX_WAIT)
         self._backoff = backoff
@@ -236,7 +239,13 @@ class Link:
         seconds = min(self._poll_seconds, hinted) if wait is None else wait
         started = self._clock.monotonic()
         reply = await self._transport.get(routes.ASSIGNMENT, etag=self._etag, wait=seconds)
+        if reply.requests:
+            self._requested()
         if reply.status != 200:
+            if reply.requests:
+                # The next poll may wait a little, so that no hub makes us ask without pause.
+                await self._clock.sleep(self._rng.uniform(0.0, _BREATH))
+                return
             if seconds > _TOO_SOON > self._clock.monotonic() - started:
                 # A hub that is stopping lets its polls go at once.
                 await self._clock.sleep(self._rng.uniform(0.0, _TOO_SOON))

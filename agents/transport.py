@@ -1,7 +1,7 @@
-"""HTTPS to the hub: two connections, trust by the joined CA, and nothing about what the messages mean.
+"""HTTPS to the hub: few connections, trust by the joined CA, and nothing about what the messages mean.
 
 Only the poll for assignments is held open; everything else shares one more connection, which is closed after five
-idle seconds. The client's key goes to OpenSSL through memory: it is never a file outside the agent's own state.
+idle seconds. What people read has connections of its own, as long as it lasts. The client's key goes to OpenSSL through memory: it is never a file outside the agent's own state.
 Used by `agents.link` and `agents.enrolment` alone.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,9 +23,14 @@ from fleet.errors import BadInput, Corrupt, Transient
 from fleet.runtime.backoff import retry_after
 from fleet.runtime.proxies import environment_proxy
 from fleet.wire import codec, errors, routes
+from fleet.wire.requests import MAX_READS, MEDIA_TYPE
 
 _POLL_IDLE = 90.0
 _DATA_IDLE = 5.0
+_SMALL = 64 * 1024
+_NAMES = {routes.REQUESTS: "answers"}
+"""Connections by path, other than the one that most calls share."""
+_UNWANTED = (404, 410)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Reply:
     status: int
     body: bytes
     etag: str
+    requests: int = 0
+    """How many reads the hub has for this agent."""
 
 
 class Transport:
@@ -71,7 +78,7 @@ class Transport:
     ) -> Reply:
         """Ask; ``wait`` is how long the hub may hold the question, and then it has the poll's connection."""
         headers = {"If-None-Match": etag} if etag else {}
-        name = "poll" if wait else "data"
+        name = "poll" if wait else _NAMES.get(path, "data")
         url = f"{path}?wait={wait:g}" if wait else path
         return await self._call(name, "GET", url, headers, None, wait, limit)
 
@@ -85,6 +92,36 @@ class Transport:
             body = codec.compress(body)
             headers["Content-Encoding"] = "gzip"
         return await self._call("data", "POST", path, headers, body, 0.0, limit)
+
+    async def answer(self, path: str, parts: AsyncIterator[bytes], *, seconds: float) -> bool:
+        """Stream an answer as its parts come; False where nobody waits for it any more.
+
+        Such answers have connections of their own, so that nothing else waits behind them.
+        """
+        limits = aiohttp.ClientTimeout(total=seconds, sock_connect=self._timeout)
+        try:
+            async with self._session("answers").post(
+                self._base + path,
+                data=parts,
+                headers={"Content-Type": MEDIA_TYPE},
+                timeout=limits,
+                proxy=self._proxy,
+                allow_redirects=False,
+            ) as response:
+                content = await _read(response, _SMALL)
+                if response.status in _UNWANTED:
+                    response.close()  # it may come while the answer is still being sent
+                    return False
+                if response.status != 204:
+                    raise errors.error_from(response.status, content)
+                return True
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Transient(f"the hub does not take the answer: {_reason(error)}") from error
+
+    async def refuse(self, path: str, status: int, body: bytes) -> None:
+        """Say that there is no answer, and why."""
+        headers = {"Content-Type": "application/json", routes.FAILED_HEADER: str(status)}
+        await self._call("answers", "POST", path, headers, body, 0.0, _SMALL)
 
     async def _call(
         self,
@@ -110,7 +147,12 @@ class Transport:
             ) as response:
                 content = await _read(response, limit)
                 if response.status in (200, 204, 304):
-                    return Reply(response.status, content, response.headers.get("ETag", ""))
+                    return Reply(
+                        response.status,
+                        content,
+                        response.headers.get("ETag", ""),
+                        _number(response.headers.get(routes.REQUESTS_HEADER, "")),
+                    )
                 raise errors.error_from(
                     response.status,
                     content,
@@ -128,7 +170,7 @@ class Transport:
                 raise BadInput("the agent has not joined a hub yet")
             connector = aiohttp.TCPConnector(
                 ssl=self._context,
-                limit=1,
+                limit=MAX_READS + 1 if name == "answers" else 1,
                 keepalive_timeout=_POLL_IDLE if name == "poll" else _DATA_IDLE,
             )
             # Without trust_env, which would read ~/.netrc and the environment in a thread for every call.
@@ -137,6 +179,10 @@ class Transport:
             )
             self._sessions[name] = session
         return session
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
 
 
 def _trusting(identity: Identity | None) -> ssl.SSLContext:

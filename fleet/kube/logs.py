@@ -18,6 +18,8 @@ def parameters(query: LogQuery) -> dict[str, str]:
         found["tailLines"] = str(query.tail)
     if query.since:
         found["sinceTime"] = query.since
+    elif query.since_seconds:
+        found["sinceSeconds"] = str(query.since_seconds)
     return found
 
 

@@ -153,6 +153,8 @@ class LogQuery:
     """So many lines from the end; None: all."""
     since: str = ""
     """RFC 3339; empty: from the beginning."""
+    since_seconds: int = 0
+    """The same, as the node's own clock measures it; 0: from the beginning."""
 
 
 class ClusterPort(Protocol):

@@ -28,6 +28,8 @@ class FakeLogs:
     def __init__(self) -> None:
         self.readers = 0
         """Logs that are being read right now."""
+        self.given = 0
+        """Lines that readers took."""
         self._logs: dict[tuple[str, str, str], _Log] = {}
         self._written = 0
         self._news = asyncio.Event()
@@ -36,9 +38,13 @@ class FakeLogs:
         """Let a container write lines; it has a log from its first one on."""
         log = self._logs.setdefault((namespace, pod, container), _Log())
         for text in texts:
-            stamp = START + timedelta(seconds=self._written)
-            log.lines.append((stamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), text))
+            log.lines.append((_stamp(self._written), text))
             self._written += 1
+        self._wake()
+
+    def end(self, namespace: str, pod: str, container: str) -> None:
+        """Let a container end: who follows comes to the end of its log."""
+        self._logs[(namespace, pod, container)].is_over = True
         self._wake()
 
     def restart(self, namespace: str, pod: str, container: str) -> None:
@@ -59,7 +65,8 @@ class FakeLogs:
                 f'previous terminated container "{query.container}" not found', where=place
             )
         lines = log.previous if query.previous else log.lines
-        chosen = [index for index, (stamp, _) in enumerate(lines) if stamp >= query.since]
+        since = query.since or self._before(query.since_seconds)
+        chosen = [index for index, (stamp, _) in enumerate(lines) if stamp >= since]
         if query.tail is not None:
             chosen = chosen[len(chosen) - min(query.tail, len(chosen)) :]
         position = chosen[0] if chosen else len(lines)
@@ -68,14 +75,22 @@ class FakeLogs:
             while True:
                 news = self._news
                 for stamp, text in lines[position:]:
-                    yield f"{stamp} {text}".encode()
+                    self.given += 1
                     position += 1
+                    yield f"{stamp} {text}".encode()
                 if not query.follow or (log.is_over and position == len(lines)):
                     return
                 await news.wait()
         finally:
             self.readers -= 1
 
+    def _before(self, seconds: int) -> str:
+        return _stamp(max(0, self._written - seconds)) if seconds else ""
+
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
+
+
+def _stamp(second: int) -> str:
+    return (START + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -17,6 +17,7 @@ import msgspec
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
 from fleet.wire import codec
+from fleet.wire.appdiff import ObjectDiff, ObjectNote, ResourceRow
 
 MAX_READS = 4
 """Reads of one cluster at a time."""
@@ -146,6 +147,31 @@ class Manifest(_Frame, frozen=True, kw_only=True, tag="manifest"):
     object: JsonObject
 
 
+class Resource(_Frame, frozen=True, kw_only=True, tag="resource"):
+    """One object of the application, or one that a controller made for it."""
+
+    row: ResourceRow
+
+
+class Compared(_Frame, frozen=True, kw_only=True, tag="compared"):
+    """What was compared; the differences follow."""
+
+    target: str
+    artifact: str
+
+
+class Difference(_Frame, frozen=True, kw_only=True, tag="difference"):
+    """One object that differs."""
+
+    object: ObjectDiff
+
+
+class Problem(_Frame, frozen=True, kw_only=True, tag="problem"):
+    """One object that could not be compared."""
+
+    object: ObjectNote
+
+
 class Note(_Frame, frozen=True, kw_only=True, tag="note"):
     """Something that is missing in the answer, and why."""
 
@@ -163,7 +189,19 @@ class Failure(_Frame, frozen=True, kw_only=True, tag="failure"):
     message: str
 
 
-Frame: TypeAlias = Streams | LogLine | Event | Manifest | Note | End | Failure
+Frame: TypeAlias = (
+    Streams
+    | LogLine
+    | Event
+    | Manifest
+    | Resource
+    | Compared
+    | Difference
+    | Problem
+    | Note
+    | End
+    | Failure
+)
 
 Arguments: TypeAlias = LogArguments | ManifestArguments | DiffArguments | NoArguments
 

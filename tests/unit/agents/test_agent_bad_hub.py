@@ -89,6 +89,7 @@ class Spoken:
     def __init__(self, folder: Path) -> None:
         self.hub, self.clock, self.kept, self.board = Hub(), FakeClock(), Kept(), Board()
         self.accepted: list[Assignment] = []
+        self.announcements = 0
         self.backoff = Backoff(initial=1.0, maximum=60.0)
         self.renewal = Renewal(
             self.hub, ME, fresh=lambda: self.hub, records=self.kept, clock=self.clock,  # type: ignore[arg-type,return-value]  # a fake
@@ -100,8 +101,12 @@ class Spoken:
         self.link = Link(
             self.hub, self.renewal, journal=self.journal, cache=cache, board=self.board,  # type: ignore[arg-type]  # a fake
             clock=self.clock, accept=self.accepted.append, arrived=lambda _names: None, applied=tuple,
-            fence=lambda _is_fenced: None, poll=timedelta(seconds=30), backoff=self.backoff,
+            fence=lambda _is_fenced: None, requested=self.announced,
+            poll=timedelta(seconds=30), backoff=self.backoff,
         )  # fmt: skip
+
+    def announced(self) -> None:
+        self.announcements += 1
 
     def serve_head(self, *, etag: str = "", keys: tuple[SigningKey, ...] = (KEY,)) -> None:
         head = Head(
@@ -144,6 +149,25 @@ async def test_hints_that_make_no_sense_make_no_storm(spoken: Spoken) -> None:
     spoken.hub.answers[routes.ASSIGNMENT] = lambda: Reply(304, b"", "")
     await spoken.run(spoken.link.run_polls(), 10)
     assert len(spoken.hub.calls) < 60
+
+
+async def test_a_hub_that_announces_reads_without_end_is_not_polled_without_pause(
+    spoken: Spoken,
+) -> None:
+    spoken.hub.answers[routes.ASSIGNMENT] = lambda: Reply(304, b"", "", 1)
+    await spoken.run(spoken.link.run_polls(), 60)
+    assert spoken.announcements == len(spoken.hub.calls)
+    assert len(spoken.hub.calls) < 60 / 0.02
+
+
+async def test_an_announced_read_is_no_news_of_the_assignment(spoken: Spoken) -> None:
+    replies = [Reply(204, b"", "", 2)]
+    spoken.hub.answers[routes.ASSIGNMENT] = lambda: (
+        replies.pop() if replies else Reply(204, b"", "")
+    )
+    await spoken.run(spoken.link.run_polls(), 5)
+    assert (spoken.announcements, spoken.accepted) == (1, [])
+    assert len(spoken.hub.calls) > 1
 
 
 async def test_content_that_was_not_asked_for_is_no_answer(spoken: Spoken) -> None:

@@ -1,0 +1,112 @@
+"""The kinds of reads and what answers them; every one is about one application that is on this cluster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from agents.assignment import Assignment
+from agents.events import read_events
+from agents.followedlogs import FollowedLogs
+from agents.inventory import Inventories
+from agents.liveread import LiveReader
+from agents.ownership import Roots
+from agents.podlogs import PodLogs
+from fleet.errors import BadInput
+from fleet.kube.errors import NotFound
+from fleet.kube.port import ClusterPort
+from fleet.runtime.clock import Clock
+from fleet.wire import codec
+from fleet.wire.references import parse_resource
+from fleet.wire.requests import (
+    Compared,
+    DiffArguments,
+    Difference,
+    Frame,
+    LogArguments,
+    Manifest,
+    ManifestArguments,
+    Problem,
+    ReadKind,
+    ReadRequest,
+    Resource,
+)
+
+T = TypeVar("T")
+
+
+class Reads:
+    """Answers reads, kind by kind."""
+
+    def __init__(
+        self,
+        cluster: ClusterPort,
+        reader: LiveReader,
+        inventories: Inventories,
+        assignment: Callable[[], Assignment | None],
+        clock: Clock,
+    ) -> None:
+        self._cluster = cluster
+        self._reader = reader
+        self._inventories = inventories
+        self._assignment = assignment
+        self._clock = clock
+
+    async def read(self, request: ReadRequest) -> AsyncGenerator[Frame, None]:
+        """Give the frames of an answer, without its end; raises what is told to the person."""
+        async with aclosing(self._frames(request)) as frames:
+            async for frame in frames:
+                yield frame
+
+    def _frames(self, request: ReadRequest) -> AsyncGenerator[Frame, None]:
+        roots = self._roots(request.target)
+        match request.kind:
+            case ReadKind.LOGS:
+                asked = _arguments(request, LogArguments)
+                logs = PodLogs(self._cluster, roots, asked)
+                return FollowedLogs(logs, self._clock).read() if asked.follow else logs.read()
+            case ReadKind.EVENTS:
+                return read_events(self._cluster, roots)
+            case ReadKind.RESOURCES:
+                return self._resources(request.target)
+            case ReadKind.MANIFESTS:
+                return self._manifests(request.target, _arguments(request, ManifestArguments))
+            case ReadKind.DIFF:
+                return self._diff(request.target, _arguments(request, DiffArguments))
+            case _:
+                raise BadInput(
+                    f"this agent knows no {request.kind}", hint="update the agent of this cluster"
+                )
+
+    def _roots(self, target: str) -> Roots:
+        """Return the target's objects with their UIDs; raises NotFound where this cluster has no such target."""
+        inventory = self._inventories.get(target)
+        assignment = self._assignment()
+        if inventory is None and (assignment is None or target not in assignment.sections):
+            raise NotFound(f"application {target!r} is not on this cluster")
+        entries = inventory.entries if inventory is not None else {}
+        return {ref: entry.uid for ref, entry in entries.items()}
+
+    async def _resources(self, target: str) -> AsyncGenerator[Frame, None]:
+        for row in await self._reader.resources(target):
+            yield Resource(row=row)
+
+    async def _manifests(
+        self, target: str, asked: ManifestArguments
+    ) -> AsyncGenerator[Frame, None]:
+        for body in await self._reader.manifests(target, live=asked.live):
+            yield Manifest(object=body)
+
+    async def _diff(self, target: str, asked: DiffArguments) -> AsyncGenerator[Frame, None]:
+        refs = tuple(parse_resource(text) for text in asked.refs)
+        found = await self._reader.diff(target, refs or None)
+        yield Compared(target=found.target, artifact=found.artifact)
+        for item in found.objects:
+            yield Difference(object=item)
+        for note in found.problems:
+            yield Problem(object=note)
+
+
+def _arguments(request: ReadRequest, kind: type[T]) -> T:
+    return codec.decode(bytes(request.arguments), kind)
