@@ -20,12 +20,14 @@ from agents.liveread import LiveReader
 from agents.observe import Observer
 from agents.pacing import Pacer
 from agents.prediction import Predictor
+from agents.rating import Ratings
 from agents.readiness import Readiness
 from agents.reconcile import TargetSync
 from agents.records import Journal, Records
 from agents.removal import Removal
 from agents.settings import ClusterSettings, SyncSettings
 from fleet.jq.paths import JqPaths
+from fleet.judge.custom import CustomHealth
 from fleet.kube.port import ClusterPort
 from fleet.runtime.backoff import Backoff
 from fleet.runtime.clock import Clock
@@ -60,6 +62,8 @@ class Core:
     observer: Observer
     readiness: Readiness
     jq: JqPaths
+    health: CustomHealth
+    ratings: Ratings
     board: Board
     engine: Engine
     reader: LiveReader
@@ -79,6 +83,8 @@ class Core:
         supervisor.spawn("watches", self.observer.run)
         supervisor.spawn("ready-when", self.readiness.run)
         supervisor.spawn("jq", self.jq.run)
+        supervisor.spawn("health-rules", self.health.run)
+        supervisor.spawn("ratings", self.ratings.run)
         supervisor.spawn("comparisons", self.engine.run_comparisons)
         supervisor.spawn("engine", work, drains=True)
 
@@ -108,6 +114,7 @@ async def build_core(
     readiness = Readiness(clock)
     board = Board()
     jq = JqPaths(clock)
+    health = CustomHealth(clock)
     ignoring = Ignoring(jq)
     applier = Applier(around.cluster, table, clock, ignoring, concurrency=cluster.concurrency)
     states = DesiredStates(around.cache, around.name)
@@ -157,6 +164,8 @@ async def build_core(
         observer=observer,
         readiness=readiness,
         jq=jq,
+        health=health,
+        ratings=Ratings(health, table, clock),
         board=board,
         engine=engine,
         reader=LiveReader(

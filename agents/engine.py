@@ -91,6 +91,7 @@ class Engine:
         if before is None or _keeps(before) != _keeps(assignment):
             # While absence says nothing, leave was taken of nothing.
             names |= set(self._sync.inventories)
+        self._sync.use_rules(assignment.rules.health)
         self._sync.table.keep_bodies_of(
             name for name, section in assignment.sections.items() if section.ready_when
         )

@@ -104,6 +104,14 @@ class Observer:
                 del self._watches[kind, namespace]
                 self._table.forget(kind)
 
+    def relist(self, kinds: Iterable[KindKey]) -> None:
+        """Have all objects of some kinds shown again, by the next `ensure`; until then they stay as they are known."""
+        wanted = set(kinds)
+        for key, watch in list(self._watches.items()):
+            if key[0] in wanted:
+                self._end(watch)
+                del self._watches[key]
+
     def _places(self, resource: Resource) -> tuple[str, ...]:
         return self._namespaces if self._namespaces and resource.namespaced else ("",)
 
