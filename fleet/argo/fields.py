@@ -179,7 +179,7 @@ SYNC_POLICY = Record(
 IGNORE_DIFFERENCE = Record(
     required(kind=Text())
     | built(group=Text(), name=Text(), namespace=Text(), jsonPointers=_TEXTS)
-    | unsafe(jqPathExpressions=_TEXTS, managedFieldsManagers=_TEXTS)
+    | built(jqPathExpressions=_TEXTS, managedFieldsManagers=_TEXTS)
 )
 
 SPEC = Record(

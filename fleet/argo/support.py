@@ -25,7 +25,7 @@ OPTIONS: dict[str, dict[str, Support]] = {
     "PruneLast": {"true": Support.SAFE, _ANY: Support.BUILT},
     "PrunePropagationPolicy": {"orphan": Support.UNSAFE, _ANY: Support.SILENT},
     "Replace": {"true": Support.UNSAFE, _ANY: Support.BUILT},
-    "RespectIgnoreDifferences": {"true": Support.UNSAFE, _ANY: Support.BUILT},
+    "RespectIgnoreDifferences": {_ANY: Support.BUILT},
     "ServerSideApply": {"false": Support.SAFE, _ANY: Support.BUILT},
     "SkipDryRunOnMissingResource": {_ANY: Support.SILENT},
     "Validate": {_ANY: Support.SILENT},

@@ -93,7 +93,11 @@ def test_an_application_is_read_with_all_its_parts() -> None:
             automated: {prune: true}
             syncOptions: [CreateNamespace=true]
           ignoreDifferences:
-          - {group: apps, kind: Deployment, jsonPointers: [/spec/replicas]}
+          - group: apps
+            kind: Deployment
+            jsonPointers: [/spec/replicas]
+            jqPathExpressions: [.spec.paused]
+            managedFieldsManagers: [hpa]
         """
     )
     assert found.problems == ()
@@ -107,7 +111,9 @@ def test_an_application_is_read_with_all_its_parts() -> None:
     assert overlay.kustomize.replicas == (KustomizeReplicas(name="d", count=3),)
     assert (values.ref, values.path) == ("vals", "")
     assert application.sync_policy.automated == Automated(prune=True)
-    assert application.ignore_differences[0].json_pointers == ("/spec/replicas",)
+    (ignored,) = application.ignore_differences
+    assert ignored.json_pointers == ("/spec/replicas",)
+    assert (ignored.jq_expressions, ignored.managers) == ((".spec.paused",), ("hpa",))
     assert application.deletion is Deletion.BACKGROUND
     assert (application.project, application.namespace) == ("team", "argocd")
     assert application.where.line == 1
@@ -275,10 +281,6 @@ def test_the_repository_is_put_before_the_file() -> None:
         (
             "syncPolicy: {managedNamespaceMetadata: {labels: {a: b}}}",
             "spec.syncPolicy.managedNamespaceMetadata",
-        ),
-        (
-            "ignoreDifferences: [{kind: X, jqPathExpressions: [.a]}]",
-            "spec.ignoreDifferences[0].jqPathExpressions",
         ),
     ],
 )
