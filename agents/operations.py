@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from agents.assignment import is_overdue
-from fleet.errors import Corrupt, FleetError
+from fleet.errors import BadInput, Corrupt, FleetError
 from fleet.model.assignment import Operation, RetryPolicy
 from fleet.model.report import OperationResult, ResourceResult
 from fleet.sync import retry
@@ -21,6 +21,7 @@ from fleet.sync.hooks import HookTask
 from fleet.sync.inventory import Inventory
 from fleet.sync.phases import Stage, StageEvent, next_stage
 from fleet.sync.record import MAX_RESULTS, HookRun, OperationRecord, automated_id
+from fleet.sync.request import request_of
 
 SYNC, REFRESH, TERMINATE = "sync", "refresh", "terminate"
 
@@ -101,8 +102,19 @@ def choose(
         if is_overdue(operation, now):
             late = _answer(operation, Stage.EXPIRED, now, "it came too late to be started")
             return replace(chosen, answer=late)
+        if problem := _problem(operation):
+            return replace(chosen, answer=_answer(operation, Stage.FAILED, now, problem))
         return _instead(chosen, _started(operation.id, want, now, operation), operation)
     return _by_itself(chosen, want, now)
+
+
+def _problem(operation: Operation) -> str:
+    """Say what is wrong with the arguments of a sync."""
+    try:
+        request_of(operation)
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def _answered(

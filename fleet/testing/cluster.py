@@ -234,6 +234,7 @@ class FakeCluster:
         if live is None:
             self.store.check_room(resource, namespace, where)
         after = self.store.applied(resource, live, body, manager=manager, force=force)
+        validate(resource, after, where, live)
         if not dry_run:
             after = self.store.store(resource, live, after, manager="")
             self.writes.append(Write("apply", where, manager))
@@ -258,9 +259,9 @@ class FakeCluster:
         await self._arrive("create", where)
         self._served(resource)
         self._admit(Write("create", where, FIELD_MANAGER), dry_run=dry_run)
+        validate(resource, body, where)
         if (namespace, name) in self.store.objects.get(kind_key(resource), {}):
             raise AlreadyExists("already exists", where=Where(object=where))
-        validate(resource, body, where)
         self.store.check_room(resource, namespace, where)
         if dry_run:
             return view(self.store.born(resource, body), resource)
