@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.health import platform, workloads
-from fleet.health.kinds.row import Entry
+from fleet.health.kinds.entry import Entry
 
 ROWS: Mapping[str, Mapping[str, Entry]] = {
     "": {

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fleet.health.kinds import karmada
-from fleet.health.kinds.row import READY, Entry
+from fleet.health.kinds import karmada, stacks
+from fleet.health.kinds.entry import READY, Entry
 
 _MANAGED = (
     "Degraded LastAsyncOperation=False; Degraded Synced=False; "
@@ -44,7 +44,7 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
     "pkg.crossplane.io": {
         "Provider": "Healthy Installed Healthy; Degraded .status.conditions",
     },
-    "stacks.crossplane.io": {"ClusterStackInstall": karmada.conditioned},
+    "stacks.crossplane.io": {"ClusterStackInstall": stacks.conditioned},
     "*.services.k8s.aws": {
         "*": "Degraded ACK.Terminal; Progressing Ready=False; Healthy Ready; "
         "Progressing ACK.ResourceSynced=False; Healthy ACK.ResourceSynced; Progressing",

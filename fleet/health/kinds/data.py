@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.health.kinds import postgres, stateful
-from fleet.health.kinds.row import READY, Entry
+from fleet.health.kinds.entry import READY, Entry
 
 _STRIMZI = "Suspended ReconciliationPaused; Degraded NotReady; Healthy Ready"
 _PERCONA = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.health.kinds import kruise, promoter, rollouts
-from fleet.health.kinds.row import Entry
+from fleet.health.kinds.entry import Entry
 
 _FLUX = "Suspended .spec.suspend; Progressing Ready=Unknown Reconciling; "
 _ENDED = "Healthy .status.phase=Succeeded|Successful|Completed; Degraded .status.phase=Failed|Error"

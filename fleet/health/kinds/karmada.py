@@ -1,4 +1,4 @@
-"""Health of what is spread over clusters (Karmada), and of old Crossplane stacks, whose conditions lie one level deeper."""
+"""Health of what Karmada spreads over clusters: every cluster has to report, and none that it is unhealthy."""
 
 from __future__ import annotations
 
@@ -33,13 +33,3 @@ def _by_reports(body: JsonObject) -> HealthResult:
             message = text_at(item, "appliedMessage") or "unhealthy"
             return HealthResult(Health.DEGRADED, f"{name}: {message}")
     return HEALTHY
-
-
-def conditioned(body: JsonObject) -> HealthResult:
-    """Judge what keeps its conditions under ``status.conditionedStatus``."""
-    for item in maps_at(body, "status", "conditionedStatus", "conditions"):
-        if item.get("type") == "Ready":
-            is_ready = item.get("status") == "True"
-            status = Health.HEALTHY if is_ready else Health.PROGRESSING
-            return HealthResult(status, text_at(item, "reason"))
-    return HealthResult(Health.PROGRESSING, "waits for its status")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.health.kinds import gatewayapi
-from fleet.health.kinds.row import READY, Entry
-from fleet.health.kinds.secrets import cluster_external_secret
+from fleet.health.kinds.entry import READY, Entry
+from fleet.health.kinds.externalsecrets import cluster_external_secret
 
 # Old controllers write their states as numbers.
 _GLOO = (

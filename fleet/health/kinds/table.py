@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from fleet.health.kinds import builtin, clouds, data, delivery, network, platforms
-from fleet.health.kinds.row import Entry
+from fleet.health.kinds.entry import Entry
 
 _TABLES: tuple[Mapping[str, Mapping[str, Entry]], ...] = (
     builtin.ROWS,
