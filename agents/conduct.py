@@ -78,9 +78,10 @@ class Conductor:
         if run.mode is Mode.WORK and record is not None and record.failed:
             run.mode = Mode.HOLD
         if run.waits_for:
-            ref = run.waits_for[0].ref
+            left = record.active if record is not None else ()
+            ref = (left or run.waits_for)[0].ref
             text = f"waits for {ref.kind} {ref.name} of the sync before"
-            progress.wait(Phase.WAITING, text, _LOOK_AGAIN)
+            progress.wait(Phase.WAITING, text, _LOOK_AGAIN if left else 0.0)
 
     def tasks(self, run: Run, desired: Desired) -> tuple[HookTask, ...]:
         """The hooks that may run now, or run."""

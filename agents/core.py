@@ -15,6 +15,7 @@ from agents.desired import DesiredStates
 from agents.engine import Engine
 from agents.ignoring import Ignoring
 from agents.inventory import Inventories, find_owned
+from agents.leaving import Leaving
 from agents.live import LiveTable
 from agents.liveread import LiveReader
 from agents.observe import Observer
@@ -145,6 +146,7 @@ async def build_core(
         states=targets.states,
         board=board,
         steps=targets.steps,
+        leaving=Leaving(targets.hooks, targets.steps, inventories, clock),
     )
     engine = Engine(
         targets,

@@ -58,6 +58,7 @@ class Engine:
         )
         sync.board.listen(self._status_changed)
         sync.table.listen(self.object_changed)
+        sync.sharing.listen(self.object_changed)
         sync.observer.listen(self.kinds_changed)
 
     async def run(self) -> None:
@@ -130,7 +131,7 @@ class Engine:
         for name in self._sync.inventories:
             inventory = self._sync.inventories.get(name)
             if inventory is not None:
-                found |= {(ref.group, ref.kind) for ref in inventory.entries}
+                found |= {(ref.group, ref.kind) for ref in (*inventory.entries, *inventory.hooks)}
         return found | self._sync.states.kinds()
 
     async def run_comparisons(self) -> None:

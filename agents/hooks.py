@@ -66,14 +66,14 @@ class HookRunner:
         fresh = [task for task in tasks if _is_to_start(record, task)]
         if not fresh:
             return
-        there = {task: await self._there(task) for task in fresh}
-        old = [task for task in fresh if _is_in_the_way(task, there[task])]
+        there = {task.ref: await self._there(task) for task in fresh}
+        old = [task for task in fresh if _is_in_the_way(task, there[task.ref])]
         if old:
             await self._make_room(old, there, progress)
             return
         await self._begin(fresh, progress)
         for task in fresh:
-            await self._run(task, there[task], progress)
+            await self._run(task, there[task.ref], progress)
 
     async def stop(self, progress: Progress) -> None:
         """Delete the hooks that run, and note that they were stopped."""
@@ -85,6 +85,17 @@ class HookRunner:
             await self._clear(run.ref, progress.inventory.target, Propagation.BACKGROUND)
             after = after.after(run, HookEvent.STOPPED, "terminated")
         await self._keep(progress, record, after)
+
+    async def is_there(self, ref: ObjectRef) -> bool:
+        """Look whether a hook's object is in the cluster."""
+        resource = await self._applier.served(ref)
+        if resource is None:
+            return False
+        try:
+            await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
+        except NotFound:
+            return False
+        return True
 
     async def tidy(self, progress: Progress, propagation: Propagation) -> None:
         """Let go of the hooks that are through, and delete those that are not wanted any more."""
@@ -163,12 +174,12 @@ class HookRunner:
         return live
 
     async def _make_room(
-        self, tasks: list[HookTask], there: dict[HookTask, JsonObject | None], progress: Progress
+        self, tasks: list[HookTask], there: dict[ObjectRef, JsonObject | None], progress: Progress
     ) -> None:
         """Delete what a hook of an earlier operation left; the next run creates."""
         target = progress.inventory.target
         for task in tasks:
-            live = there[task]
+            live = there[task.ref]
             if live is None:
                 continue
             if not _may_replace(live, target, task.ref):

@@ -170,7 +170,10 @@ def _by_itself(chosen: Choice, want: Want, now: datetime) -> Choice:
     if record is not None and record.stage is Stage.TERMINATING:
         return chosen
     if record is not None and not record.stage.is_over and not record.is_automated:
-        return _closed(chosen, record, "the hub does not ask for it any more", now)
+        chosen = _closed(chosen, record, "nobody asks for it any more", now)
+        record = chosen.record
+    if chosen.waits_for:
+        return chosen
     if want.gated or not want.artifact:
         return chosen
     is_tried = record is not None and record.artifact == want.artifact and not record.is_partial

@@ -1,5 +1,5 @@
 """Takes leave of a target whose section is absent from a verified head: by the policy in its inventory, dependents
-first. A detached cluster takes leave of nothing.
+first, with the hooks of its application before and after. A detached cluster takes leave of nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from agents.assignment import Assignment
 from agents.board import Board
 from agents.desired import DesiredStates
 from agents.inventory import Inventories
+from agents.leaving import Leaving
 from agents.live import LiveTable
 from agents.observe import Observer
 from agents.progress import Progress
@@ -20,13 +21,16 @@ from fleet.kube.port import ClusterPort
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Phase, TargetStatus
 from fleet.runtime.reconciler import Done, Outcome, RequeueAfter
+from fleet.sync import farewell
 from fleet.sync.desired import Desired
 from fleet.sync.gate import removal_waits_for
 from fleet.sync.inventory import Inventory
 from fleet.sync.manner import Dependents, Manner
+from fleet.sync.phases import SyncPhase
 from fleet.sync.plan import Plan, plan_removal
 
 _LOOK_AGAIN = 30.0
+_LEFT = "its application left this cluster"
 
 
 @dataclass(kw_only=True)
@@ -40,6 +44,7 @@ class Removal:
     states: DesiredStates
     board: Board
     steps: Steps
+    leaving: Leaving
 
     async def leave(self, target: str, assignment: Assignment) -> Outcome:
         """Delete what may be deleted; when nothing is left, forget the target."""
@@ -57,22 +62,41 @@ class Removal:
             return RequeueAfter(_LOOK_AGAIN)
         progress = Progress(inventory=inventory)
         try:
-            found = await self._plan(target, inventory, assignment)
-            if found.forget:
-                progress.inventory = progress.inventory.without(found.forget)
-            self._show(inventory, found.refused or "its application left this cluster")
-            if not found.refused:
-                await self.steps.carry_out(
-                    found.steps, Desired(target=target, artifact=""), progress, _manner(inventory)
-                )
+            is_through = await self._take_leave(progress, assignment)
         except FleetError as error:
             self._show(progress.inventory, str(error), error)
             raise
-        return await self._end(target, progress, found)
+        return await self._end(target, progress, is_through=is_through)
+
+    async def _take_leave(self, progress: Progress, assignment: Assignment) -> bool:
+        """Go through what has to be done, as far as it can be done now; whether that is all of it."""
+        inventory, manner = progress.inventory, _manner(progress.inventory)
+        found = await self._plan(inventory.target, inventory, assignment)
+        if found.forget:
+            progress.inventory = progress.inventory.without(found.forget)
+        if found.refused or inventory.deletion == "orphan":
+            self._show(inventory, found.refused or _LEFT)
+            await self.leaving.release(progress)
+            return True
+        shown = self.board.statuses.get(inventory.target)
+        if shown is None or shown.phase is not Phase.DELETING:
+            self._show(inventory, _LEFT)
+        await self.leaving.begin(progress, manner)
+        if not await self.leaving.run(SyncPhase.PRE_DELETE, progress, manner):
+            return False
+        nothing = Desired(target=inventory.target, artifact="")
+        await self.steps.carry_out(found.steps, nothing, progress, manner)
+        if progress.is_waiting or progress.errors:
+            return False
+        if not await self.leaving.run(SyncPhase.POST_DELETE, progress, manner):
+            return False
+        await self.leaving.end(progress, manner)
+        return True
 
     async def _plan(self, target: str, inventory: Inventory, assignment: Assignment) -> Plan:
         discovery = await self.cluster.discovery()
-        kinds = {(ref.group, ref.kind) for ref in inventory.entries}
+        own = (hook.ref for hook in farewell.decode(inventory.farewell))
+        kinds = {(ref.group, ref.kind) for ref in (*inventory.entries, *inventory.hooks, *own)}
         served = (discovery.preferred(*kind) for kind in sorted(kinds))
         await self.observer.ensure(
             (item for item in served if item is not None),
@@ -83,14 +107,14 @@ class Removal:
             claimed = self.states.claims(assignment, discovery, target)
         return plan_removal(inventory, self.table.index(inventory.entries), claimed=claimed)
 
-    async def _end(self, target: str, progress: Progress, found: Plan) -> Outcome:
+    async def _end(self, target: str, progress: Progress, *, is_through: bool) -> Outcome:
         error = progress.error()
         if error is not None:
             self._show(progress.inventory, str(error), error)
             raise error
-        if progress.is_waiting:
+        if not is_through:
             self._show(progress.inventory, progress.message)
-            return RequeueAfter(progress.look_again)
+            return RequeueAfter(min(progress.look_again, _LOOK_AGAIN))
         await self.inventories.drop(target)
         self.board.remove(target)
         return Done()
