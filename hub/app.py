@@ -64,8 +64,10 @@ from hub.renderings import Renderings
 from hub.requests import Requests
 from hub.retention import Retention
 from hub.rollbacks import Rollbacks
+from hub.rolloutapi import RolloutApi
 from hub.rolloutfacts import RolloutFacts
 from hub.rollouts import Rollouts
+from hub.rolloutviews import RolloutViews
 from hub.rollup import Rollup
 from hub.settings import HubSettings
 from hub.state import State
@@ -330,19 +332,17 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         settled=joints.settled,
     )
     assignments = AssignmentRecords(store=store, artifacts=artifacts, state=state)
-    rollouts = Rollouts(
-        store=store,
+    rollout_facts = RolloutFacts(
         state=state,
         clock=clock,
-        facts=RolloutFacts(
-            state=state,
-            clock=clock,
-            lease=settings.lease,
-            is_rendering=joints.is_rendering,
-            has_failed=lambda id_: id_ in renderings.problems,
-        ),
-        dispatch=queues.clusters.add,
+        lease=settings.lease,
+        is_rendering=joints.is_rendering,
+        has_failed=lambda id_: id_ in renderings.problems,
     )
+    rollouts = Rollouts(
+        store=store, state=state, clock=clock, facts=rollout_facts, dispatch=queues.clusters.add
+    )
+    rollout_views = RolloutViews(state=state, rollouts=rollouts, facts=rollout_facts, clock=clock)
     dispatcher = Dispatcher(
         assignments=assignments,
         state=state,
@@ -388,6 +388,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         renderings=renderings,
         worlds=worlds,
         poller=poller,
+        rollouts=rollout_views,
     )
     views.export()
     lag = LoopLag(clock)
@@ -407,6 +408,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         operations=operations,
         rollbacks=rollbacks,
         history=history,
+        let_go=rollouts.let_go,
         children=parents,
         dismiss=dismissal.dismiss,
     )
@@ -431,6 +433,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         parts=(
             app_operations,
             AppReads(state=state, requests=requests, heard=rollup.age),
+            RolloutApi(views=rollout_views, rollouts=rollouts),
         ),
         probes=_probes(state, lag),
         news=answers.news,

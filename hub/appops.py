@@ -13,6 +13,7 @@ from aiohttp import web
 
 from fleet.errors import BadInput, NotReady
 from fleet.model.identity import TargetId
+from fleet.model.target import Target
 from fleet.wire import api
 from fleet.wire.references import parse_resource
 from hub.history import Deployment, History
@@ -33,6 +34,8 @@ class AppOperations:
     operations: Operations
     rollbacks: Rollbacks
     history: History
+    let_go: Callable[[Target], Awaitable[None]]
+    """Told that a person wants a target's newest artifact now, whatever its rollout says."""
     children: Parents
     dismiss: Callable[[TargetId], Awaitable[str]]
     """Lets go of an Application that nothing asks for any more; returns a sentence for people."""
@@ -54,6 +57,7 @@ class AppOperations:
         arguments = sync_arguments(asked)
         if not asked.dry_run and not asked.resources:
             await self.rollbacks.release(target)
+            await self.let_go(self.state.desired.targets[target])
             brought = await self.children.sync(target, prune=asked.prune)
             if brought and not self.children.is_bound(target.cluster):
                 # no agent would ever end an operation; what the hub has to do it does

@@ -1,7 +1,7 @@
 """Problems: what is wrong anywhere between the fleet repository and the clusters, each with the place to look at.
 
-Four sources: documents (read, compared, placed), ApplicationSets that failed, sources that could not be rendered,
-and what clusters report as failed. The last may pass by itself, so it is not fatal.
+Five sources: documents (read, compared, placed), ApplicationSets that failed, rollouts that leave somebody out, sources
+that could not be rendered, and what clusters report as failed. The last may pass by itself, so it is not fatal.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def all_problems(state: State, renders: Mapping[TargetId, Problem]) -> tuple[Pro
     return (
         *state.desired.problems,
         *_of_sets(state),
+        *_of_rollouts(state),
         *_of_renders(state, renders),
         *_of_clusters(state),
     )
@@ -40,6 +41,34 @@ def _of_sets(state: State) -> Iterator[Problem]:
                 message=message,
                 where=replace(place, object=f"ApplicationSet/{name}", field=field),
             )
+
+
+def _of_rollouts(state: State) -> Iterator[Problem]:
+    """An Application that no step of its set's RollingSync selects is never synced; one that several select is odd."""
+    for application, id_ in _targets(state, state.desired.targets):
+        appset = state.desired.appsets.get(application.appset)
+        plan = appset.rollout if appset else None
+        if appset is None or plan is None or plan.invalid:
+            continue
+        steps = [str(step + 1) for step in plan.steps_of(application.labels)]
+        if len(steps) == 1:
+            continue
+        reason = "InvalidRolloutConfig" if steps else "MatchesNoStep"
+        message = (
+            f"application {id_.app!r} is selected by steps {', '.join(steps)}: the first one counts"
+            if steps
+            else f"application {id_.app!r} on {id_.cluster} matches no step, so it is never synced"
+        )
+        yield Problem(
+            reason=reason,
+            message=message,
+            where=replace(
+                appset.where,
+                object=f"ApplicationSet/{appset.name}",
+                field="spec.strategy.rollingSync.steps",
+            ),
+            fatal=False,
+        )
 
 
 def _of_renders(state: State, renders: Mapping[TargetId, Problem]) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from hub.poller import Poller
 from hub.problems import all_problems
 from hub.records import Records
 from hub.renderings import Renderings
+from hub.rolloutviews import RolloutViews
 from hub.rollup import Rollup
 from hub.state import Hold, State
 from hub.world import Worlds
@@ -45,6 +46,7 @@ class Views:
     renderings: Renderings
     worlds: Worlds
     poller: Poller
+    rollouts: RolloutViews
 
     def apps(self) -> api.AppList:
         """All targets, and those that left but are not gone yet."""
@@ -128,6 +130,7 @@ class Views:
                 errors=item.errors,
                 held=item.held,
                 last_good=item.last_good,
+                rollout=self.rollouts.line(item.name),
             )
             for _, item in sorted(self.state.desired.sets.items())
         ]

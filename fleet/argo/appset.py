@@ -49,9 +49,10 @@ def appset_from(reader: Reader, *, follow_argo: bool = False) -> ApplicationSet 
     if not follow_argo:
         refusals = tuple(_refuse(raw["spec"]["generators"], reader))
     policy, strategy = spec.get("syncPolicy", {}), spec.get("strategy", {})
-    strange = type_problem(strategy)
+    plan = read_plan(strategy, metadata.get("annotations", {}))
+    strange = plan.invalid if plan else type_problem(strategy)
     if strange:
-        reader.add("InvalidRolloutConfig", ("spec", "strategy", "type"), strange, fatal=False)
+        reader.add("InvalidRolloutConfig", ("spec", "strategy"), strange, fatal=False)
     preserved = spec.get("preservedFields", {})
     return ApplicationSet(
         name=metadata["name"],
@@ -75,7 +76,7 @@ def appset_from(reader: Reader, *, follow_argo: bool = False) -> ApplicationSet 
             )
             for item in spec.get("ignoreApplicationDifferences", ())
         ),
-        rollout=read_plan(strategy, metadata.get("annotations", {})),
+        rollout=plan,
         warnings=reader.remarks.warnings,
         unsupported=tuple(
             field for field in reader.unsupported if field.startswith("spec.strategy")

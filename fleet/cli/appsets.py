@@ -53,6 +53,8 @@ def get_set(context: typer.Context, name: SetName, output: Output = Format.TABLE
     if row.held:
         say(f"Held:           {row.held}")
         say(f"                fleet approve appset/{row.name}")
+    if row.rollout:
+        say(f"Rollout:        {row.rollout}")
     for error in row.errors:
         say(f"Error:          {error}")
 

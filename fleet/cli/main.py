@@ -23,6 +23,7 @@ from fleet.cli import (
     promote,
     reading,
     render,
+    rollouts,
     validate,
 )
 from fleet.cli.exits import Exit
@@ -50,6 +51,7 @@ for name, command in (
     apps.app.command(name)(command)
 app.add_typer(appsets.app, name="appset")
 app.add_typer(clusters.app, name="cluster")
+app.add_typer(rollouts.app, name="rollout")
 app.add_typer(daemons.hub, name="hub")
 app.add_typer(daemons.agent, name="agent")
 app.add_typer(embedded.app, name="embedded")

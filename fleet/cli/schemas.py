@@ -12,7 +12,7 @@ import msgspec
 
 from fleet.cli.health import HealthRow
 from fleet.codec.jsontypes import JsonObject
-from fleet.wire import api, difference
+from fleet.wire import api, difference, rollouts
 
 OUTPUTS: dict[str, type] = {
     "app-list": api.AppList,
@@ -31,6 +31,8 @@ OUTPUTS: dict[str, type] = {
     "health": list[HealthRow],
     "problems": api.ProblemList,
     "repositories": api.RepositoryList,
+    "rollout-list": rollouts.RolloutList,
+    "rollout-status": rollouts.RolloutDetail,
     "validate": api.ProblemList,
 }
 """File name in ``config/schemas`` (the command's words) to the type that it prints."""

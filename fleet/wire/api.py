@@ -21,6 +21,8 @@ Paths are below ``/api/v1``; every call but the probes and the webhook wants ``A
 | ``GET problems`` | `ProblemList` |
 | ``GET repositories`` | `RepositoryList` |
 
+Rollouts are in `fleet.wire.rollouts`.
+
 Errors are ``{"error": {"reason", "message"}}`` with status 400 (bad input), 401, 403, 404, 409, 500 or 503.
 """
 
@@ -193,6 +195,8 @@ class AppSetRow(Row, frozen=True, kw_only=True):
     errors: tuple[str, ...]
     held: str
     last_good: bool
+    rollout: str = ""
+    """How its RollingSync goes, in one sentence; empty where it has none."""
 
 
 class AppSetList(Row, frozen=True, kw_only=True):
