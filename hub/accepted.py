@@ -151,6 +151,8 @@ def _changes(old: Mapping[str, Rows], new: Mapping[str, Rows]) -> Iterator[Chang
         if before is None or _head(before) != head:
             yield Put(Kind.ROWS, name, msgspec.json.encode(head))
         known = before.applications if before else NO_ROWS.applications
+        if rows.applications is known:
+            continue
         for app, item in rows.applications.items():
             if not same(known.get(app), item):
                 yield Put(Kind.ROWS, _key(name, app), msgspec.json.encode(_row(item)))

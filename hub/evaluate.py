@@ -26,6 +26,7 @@ from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.target import Target
 from fleet.model.world import BlobRequest, TreeRequest, World
+from fleet.runtime import heap
 from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done
 from fleet.runtime.reconciler import Outcome as Reconciled
@@ -92,7 +93,13 @@ class Evaluator:
         self._results = SetResults(worlds=self.worlds, accepted=self.accepted, jq=self.jq)
 
     async def reconcile(self, _key: str) -> Reconciled:
-        """Evaluate the fleet once."""
+        """Evaluate the fleet once; what the first time makes mostly stays."""
+        if self.state.desired.evaluated:
+            return await self._reconcile()
+        with heap.lasting():
+            return await self._reconcile()
+
+    async def _reconcile(self) -> Reconciled:
         with _SECONDS.time():
             world, problems = await self.worlds.snapshot(self.held_clusters(), self._results.used())
             if not any(repo.loaded for repo in self.worlds.repos):
@@ -212,6 +219,8 @@ def _holds_of(holds: Mapping[str, Hold], desired: Desired) -> dict[str, Hold]:
 
 def _refused(applications: Mapping[AppName, Application], found: Targets) -> dict[AppName, str]:
     """Applications that have no target at all, with the reason."""
+    if len(found.targets) == len(applications):
+        return {}  # none has more than one
     placed = {id_.app for id_ in found.targets}
     reasons = {problem.where.object: problem.message for problem in found.problems}
     return {

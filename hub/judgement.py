@@ -127,7 +127,7 @@ class Judge:
         if fresh:
             outcome.is_provisional = True
             return self._keep(fresh, previous, applications)
-        countable = self.countable(previous) - outcome.harmless
+        countable = self._countable_if_lost(previous, applications) - outcome.harmless
         counted = countable - outcome.approved
         sizes = guard.without(
             self.accepted.get(FLEET).sizes, len(set(previous) - countable - set(applications))
@@ -197,7 +197,7 @@ class Judge:
         if not self.complete:
             # clusters of a repository that is unread are missing from its rows, which is no removal
             new = {**previous.applications, **new}
-        counted = self.countable(previous.applications)
+        counted = self._countable_if_lost(previous.applications, new)
         if appset is None:
             gone = inforce.harmless(previous.applications) - new.keys()
             outcome.harmless |= gone
@@ -263,6 +263,12 @@ class Judge:
             rows[owner] = replace(own, applications={**own.applications, item.name: item})
         return kept
 
+    def _countable_if_lost(
+        self, previous: Mapping[AppName, Application], new: Mapping[AppName, Application]
+    ) -> set[str]:
+        """Where no name is lost nobody has to know which losses would count."""
+        return self.countable(previous) if previous.keys() - new.keys() else set()
+
     def _has_cluster(self, application: Application) -> bool:
         destination = application.destination
         place = destination.name, destination.server
@@ -292,7 +298,7 @@ def _in_force(
     appset: ApplicationSet | None,
     world: World,
     trims: Mapping[str, Trim],
-) -> dict[AppName, Application]:
+) -> Mapping[AppName, Application]:
     if result is not None and appset is not None:
         return inforce.in_force(result, previous.applications, appset, trims)
     if previous.outlive:

@@ -7,6 +7,7 @@ afterwards, by `fleet.guard`.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from operator import is_
 
 from fleet.argo.policy import Trim, merge_existing, open_trims
 from fleet.generators.result import Generated
@@ -32,11 +33,14 @@ def in_force(
     previous: Mapping[AppName, Application],
     appset: ApplicationSet,
     trims: Mapping[str, Trim] = _NO_TRIMS,
-) -> dict[AppName, Application]:
+) -> Mapping[AppName, Application]:
     """Return a set's Applications after a good result; for a failed one they are the previous ones.
 
-    ``trims`` answers `to_trim`.
+    ``trims`` answers `to_trim`. Where nothing is different it is ``previous`` itself.
     """
+    made = result.applications
+    if len(made) == len(previous) and all(map(is_, made, previous.values())):
+        return previous
     merged = merge_existing(
         result.applications,
         previous.values(),

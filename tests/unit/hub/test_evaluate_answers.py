@@ -54,6 +54,8 @@ class Fleet:
 
     says: Rows | Exception = ({"name": "a"}, {"name": "b"}, {"name": "c"})
     asked: int = 0
+    told: int = 0
+    """How often somebody was told that an answer is another one."""
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: FakeClock = field(default_factory=FakeClock)
     mirrors: MemoryMirrors = field(default_factory=MemoryMirrors)
@@ -62,7 +64,7 @@ class Fleet:
         self.start()
 
     def start(self) -> None:
-        self.answers = Answers(forges=self, clock=self.clock, changed=lambda: None, patience=0.5)
+        self.answers = Answers(forges=self, clock=self.clock, changed=self.tell, patience=0.5)
         repo = FleetRepo(FleetRepository(repo_url=CONFIG), self.mirrors, self.store)
         self.worlds = Worlds(self.mirrors, (repo,), self.clock, self.answers)
         records = Records(self.store)
@@ -86,6 +88,9 @@ class Fleet:
             approval_used=records.used,
             evaluated=lambda _repositories: None,
         )
+
+    def tell(self) -> None:
+        self.told += 1
 
     async def answer(self, _request: AnswerRequest) -> Rows:
         self.asked += 1
@@ -123,6 +128,20 @@ async def test_a_changed_answer_counts(fleet: Fleet) -> None:
     await fleet.evaluate()
     fleet.says = ({"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "d"})
     assert await fleet.later() == ["a", "b", "c", "d"]
+
+
+async def test_one_and_true_are_different_answers(fleet: Fleet) -> None:
+    labelled = DOCUMENTS.replace(
+        "{name: '{{.name}}'}", "{name: '{{.name}}', labels: {flag: '{{.flag}}'}}"
+    )
+    fleet.mirrors.commit(CONFIG, {"fleet.yaml": labelled})
+    fleet.says = ({"name": "a", "flag": 1},)
+    await fleet.evaluate()
+    fleet.says = ({"name": "a", "flag": True},)
+    await fleet.later()
+    (target,) = fleet.state.desired.targets.values()
+    assert target.application.labels["flag"] == "true"
+    assert fleet.told == 1
 
 
 async def test_a_failure_keeps_the_rows_also_through_a_restart(fleet: Fleet) -> None:
