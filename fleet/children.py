@@ -84,11 +84,13 @@ class Choice:
 
 def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:
     """Decide for all parents together."""
-    known = {parent.name: parent for parent in parents}
+    known = {parent.name: parent for parent in sorted(parents, key=lambda each: each.name)}
     owners = _owners(known, fleet)
     chains = _Chains(owners, fleet)
     loops = {name: loop for name in known if (loop := chains.loop(known[name]))}
-    members = {name: text for text, path in loops.values() for name in path}
+    members: dict[AppName, str] = {}
+    for text, path in loops.values():
+        members |= dict.fromkeys((name for name in path if name not in members), text)
     owners = _owners(known, fleet, blocked=members.keys())
     chains = _Chains(owners, fleet)
     adoptions = {
@@ -102,8 +104,7 @@ def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:
         for key in parent.offer.children
     }
     return {
-        name: _release(parent, adoptions, owners, offered, fleet)
-        for name, parent in sorted(known.items())
+        name: _release(parent, adoptions, owners, offered, fleet) for name, parent in known.items()
     }
 
 
