@@ -78,9 +78,6 @@ def appset_from(reader: Reader, *, follow_argo: bool = False) -> ApplicationSet 
         ),
         rollout=plan,
         warnings=reader.remarks.warnings,
-        unsupported=tuple(
-            field for field in reader.unsupported if field.startswith("spec.strategy")
-        ),
         refusals=refusals,
     )
 

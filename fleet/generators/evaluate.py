@@ -136,14 +136,14 @@ def _filled(batch: _Batch, context: Context) -> Iterator[Application | SetError]
         yield _error(RENDER_ERROR, error)
         return
     patch = _Patch(context) if appset.template_patch is not None else None
-    remarks = _remarks(template, TEMPLATE, appset)
+    remarks = _remarks(template, TEMPLATE)
     builder = ApplicationBuilder(where=appset.where, appset=appset.name)
 
     def make(row: ParamSet) -> Application:
         document, said = filler.fill(row.values), remarks
         if patch is not None:
             document = patch.apply(document, row.values)
-            said = _remarks(document, APPLICATION, appset)
+            said = _remarks(document, APPLICATION)
         document["metadata"].setdefault("name", "")
         return builder.build(document, said, row=f"generators[{batch.position}].{row.origin}")
 
@@ -171,11 +171,11 @@ class _Patch:
         return apply_patch(document, patch) if patch else document
 
 
-def _remarks(value: JsonObject, shape: Record, appset: ApplicationSet) -> Remarks:
+def _remarks(value: JsonObject, shape: Record) -> Remarks:
     """What is unsafe to ignore in the Applications; what is merely ignored the set says once for all."""
     findings = check(value, shape).findings
     unsupported = tuple(finding.field for finding in findings if finding.kind is FindingKind.UNSAFE)
-    return Remarks(unsupported=appset.unsupported + unsupported)
+    return Remarks(unsupported=unsupported)
 
 
 def _error(reason: str, error: BadInput) -> SetError:

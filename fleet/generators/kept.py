@@ -47,7 +47,7 @@ class Kept:
 
     def begin(self, appset: ApplicationSet, world: World) -> None:
         """Forget what another document, or verdicts that another world had."""
-        document = (digest_value(appset.document), appset.where, appset.unsupported)
+        document = (digest_value(appset.document), appset.where)
         if document != self._document:
             self._old = _Generation()
         surroundings = (

@@ -67,7 +67,5 @@ class ApplicationSet:
     rollout: RolloutPlan | None = None
     """How its new artifacts are handed out step by step; None: all at once."""
     warnings: tuple[SpecWarning, ...] = ()
-    unsupported: tuple[str, ...] = ()
-    """Field paths that are known to Argo CD, not built here, and unsafe to ignore: its targets are held."""
     refusals: tuple[SpecWarning, ...] = ()
     """Why nothing may be generated from it (a generator that nobody knows): the last good rows stay."""

@@ -170,14 +170,8 @@ BAD = {
         [("UnknownField", "fleet.yaml:9: Application/guestbook: spec.source.pth", False)],
     ),
     "harmless field": (
-        APPLICATION + "  revisionHistoryLimit: 3\n",
-        [
-            (
-                "IgnoredField",
-                "fleet.yaml:13: Application/guestbook: spec.revisionHistoryLimit",
-                False,
-            )
-        ],
+        APPLICATION.replace("    path: guestbook", "    helm: {version: v3}"),
+        [("IgnoredField", "fleet.yaml:9: Application/guestbook: spec.source.helm.version", False)],
     ),
     "unbuilt field": (
         APPLICATION.replace("    path: guestbook", "    plugin: {name: p}"),
@@ -272,15 +266,9 @@ def test_the_repository_is_put_before_the_file() -> None:
 @pytest.mark.parametrize(
     ("change", "unsupported"),
     [
-        ("syncPolicy: {syncOptions: [Replace=true]}", "spec.syncPolicy.syncOptions: Replace=true"),
-        ("syncPolicy: {syncOptions: [Prune=false]}", "spec.syncPolicy.syncOptions: Prune=false"),
         (
-            "syncPolicy: {syncOptions: [Delete=confirm]}",
-            "spec.syncPolicy.syncOptions: Delete=confirm",
-        ),
-        (
-            "syncPolicy: {managedNamespaceMetadata: {labels: {a: b}}}",
-            "spec.syncPolicy.managedNamespaceMetadata",
+            "sourceHydrator: {drySource: {repoURL: u, targetRevision: v, path: p}, syncSource: {targetBranch: b, path: p}}",
+            "spec.sourceHydrator",
         ),
     ],
 )
@@ -293,14 +281,25 @@ def test_what_is_unsafe_to_ignore_holds_the_application(change: str, unsupported
     "change",
     [
         "syncPolicy: {syncOptions: [Prune=true, ServerSideApply=true, CreateNamespace=true]}",
+        "syncPolicy: {syncOptions: [Replace=true, Force=true, Prune=false, Delete=confirm, PruneLast=true]}",
+        "syncPolicy: {retry: {limit: 3}}",
+        "info: [{name: a, value: b}]\n  revisionHistoryLimit: 3",
         "ignoreDifferences: [{kind: X, jqPathExpressions: []}]",
-        "syncPolicy: {managedNamespaceMetadata: {labels: {}}}",
+        "syncPolicy: {syncOptions: [CreateNamespace=true], managedNamespaceMetadata: {labels: {a: b}}}",
     ],
 )
 def test_what_says_nothing_new_holds_nothing(change: str) -> None:
     (application,) = read(f"{APPLICATION}  {change}\n").applications
     assert application.unsupported == ()
     assert application.warnings == ()
+
+
+def test_namespace_metadata_without_a_namespace_to_create_is_a_warning() -> None:
+    text = APPLICATION + "  syncPolicy: {managedNamespaceMetadata: {labels: {a: b}}}\n"
+    (application,) = read(text).applications
+    assert [warning.message for warning in application.warnings] == [
+        "managedNamespaceMetadata has no effect without syncOption CreateNamespace=true"
+    ]
 
 
 def test_an_unknown_sync_option_is_a_warning_with_the_nearest_one() -> None:
@@ -350,7 +349,6 @@ def test_a_set_is_read_with_its_policies() -> None:
     assert appset.template_patch == "spec: {}"
     assert appset.rollout is not None
     assert [str(step.max_update) for step in appset.rollout.steps] == ["1"]
-    assert appset.unsupported == ()
 
 
 def test_refusals_are_kept_so_that_the_set_can_keep_its_last_rows() -> None:
