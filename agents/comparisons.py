@@ -1,8 +1,8 @@
 """Full comparisons of objects with what they shall be: asked for rarely, remembered as long as they hold.
 
 An object whose fields are still ours and that structurally has everything is as desired. For all others the server
-says what an apply would change, by a dry run (`agents.prediction`): it knows defaults, units and webhooks. An answer
-holds for one version of the object and one digest of its manifest.
+says what an apply would change, by a dry run (`agents.prediction`): it knows defaults, units and webhooks. The same
+is not asked again of the same version of an object.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from agents.apply import Applier, together
 from agents.desired import DesiredStates
 from agents.ignoring import Ignoring
-from agents.live import LiveTable, version_of
+from agents.live import LiveTable, Seen, version_of
 from agents.prediction import Predictor
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
@@ -82,6 +82,8 @@ class _Result:
 
     digest: str
     version: int
+    fields: str
+    """`owned_fields` of the object that was compared."""
     is_same: bool
     error: BadInput | None = None
     """Why it could not be made: an expression that does not end on this object."""
@@ -121,7 +123,7 @@ class Comparisons:
         for item in desired.manifests:
             compared = known.get(item.ref)
             seen = self._table.get(item.ref)
-            if compared and seen and _holds(compared, item, seen.version):
+            if compared and seen and _holds(compared, item, seen):
                 live[item.ref] = replace(seen.live, matches=compared.is_same)
         return live
 
@@ -175,10 +177,8 @@ class Comparisons:
             is_same = is_same or (await self.examine(manifest, live, manner)).is_same
         except BadInput as failure:
             error = failure
-        seen = self._table.get(manifest.ref)
-        # What was read in another version than the watch's is not in the table yet.
-        version = min(version_of(live), seen.version if seen else 0)
-        results[manifest.ref] = _Result(manifest.digest, version, is_same, error)
+        fields = owned_fields(metadata_of(live))
+        results[manifest.ref] = _Result(manifest.digest, version_of(live), fields, is_same, error)
 
     async def _has_everything(self, manifest: Manifest, live: JsonObject) -> bool:
         desired, found = await self._ignoring.comparable(
@@ -199,8 +199,15 @@ class Comparisons:
         return Examined(before, after, by_server=True, owned=fieldset.union(*ours))
 
 
-def _holds(result: _Result, manifest: Manifest, version: int) -> bool:
-    return (result.digest, result.version) == (manifest.digest, version) and result.error is None
+def _holds(result: _Result, manifest: Manifest, seen: Seen) -> bool:
+    """Whether a result is still true.
+
+    What was as desired stays so until a field of ours is taken, whatever else happens to the object: its status may
+    have moved on since it was read. What differed may have been put right by anybody.
+    """
+    if result.error is not None or result.digest != manifest.digest:
+        return False
+    return result.fields == seen.live.fields if result.is_same else result.version == seen.version
 
 
 def _is_known(results: dict[ObjectRef, _Result], manifest: Manifest, live: JsonObject) -> bool:

@@ -70,6 +70,29 @@ async def test_a_scaled_deployment_is_no_drift(spoke: Any, make: Any, rule: Igno
     assert (replicas(spoke), spoke.cluster.reads) == (7, asked)
 
 
+async def test_a_status_that_moves_on_meanwhile_does_not_spoil_a_comparison(
+    spoke: Any, make: Any
+) -> None:
+    artifact = await spoke.artifact(make.deployment("web"))
+    spoke.assign(make.section("app", artifact, ignore=(RULES["json-pointer"],)))
+    await spoke.until(is_synced(spoke, artifact))
+    apply = spoke.cluster.apply
+
+    async def applied(*arguments: Any, **more: Any) -> JsonObject:
+        answer: JsonObject = await apply(*arguments, **more)
+        status = {**make.available, "replicas": 5}
+        spoke.cluster.put_status("Deployment", "default", "web", status)
+        for _ in range(20):
+            await asyncio.sleep(0)  # the watch tells
+        return answer
+
+    spoke.cluster.apply = applied
+    spoke.cluster.edit("Deployment", "default", "web", {"spec": {"replicas": 5}})
+    await spoke.until(lambda: spoke.cluster.reads["dry-run"] == 1)
+    await spoke.idle()
+    assert (replicas(spoke), spoke.writes()) == (5, [WEB])
+
+
 async def test_without_a_rule_it_is_drift(spoke: Any, make: Any) -> None:
     artifact = await spoke.artifact(make.deployment("web"))
     spoke.assign(make.section("app", artifact))
