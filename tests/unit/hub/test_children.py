@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from fleet.errors import BadInput, Transient
 from fleet.model.identity import AppName, TargetId
-from fleet.model.report import Health
+from fleet.model.report import Health, Sync, TargetStatus
+from hub import childviews
+from hub.dismissal import Dismissal
 from tests.unit.hub.children_bench import AUTOMATED, Hub, app, appset, configmap, project
 
 MANY = [app(f"web-{n}", "edge") for n in range(6)]
@@ -380,3 +384,79 @@ async def test_waves_wait_where_the_fleet_rates_applications(hub: Hub) -> None:
     assert await hub.settle() == ["first", "root", "second"]
     hub.report("edge/second")
     assert await hub.settle() == ["first", "root", "second", "third"]
+
+
+# what people see and do
+
+
+def status_of(hub: Hub) -> Callable[[TargetId], TargetStatus]:
+    """What agents report, as it is."""
+    return lambda id_: hub.state.status(id_) or TargetStatus(target=id_.app)
+
+
+def shown(hub: Hub, target: str) -> tuple[Sync, Health, str]:
+    """How a parent is shown, and what is said of it."""
+    id_, of = TargetId.parse(target), status_of(hub)
+    status = childviews.shown(hub.state, id_, of(id_), of)
+    return status.sync, status.health, childviews.message(hub.state, id_)
+
+
+async def test_a_parent_is_shown_as_good_as_what_it_brings(hub: Hub) -> None:
+    root = TargetId.parse("hub/root")
+    await hub.commit(app("root", automated={}), root=MANY[:2])
+    assert shown(hub, "hub/root") == (Sync.SYNCED, Health.HEALTHY, "")
+    await hub.commit(root=MANY[:1])
+    sync, health, message = shown(hub, "hub/root")
+    assert (sync, health) == (Sync.OUT_OF_SYNC, Health.HEALTHY)
+    assert message == "1 that it no longer renders stay"
+    rows = childviews.rows(hub.state, root, status_of(hub))
+    assert [(row.name, row.sync, row.message) for row in rows] == [
+        ("web-0", "Synced", ""),
+        ("web-1", "OutOfSync", "no longer rendered; it stays"),
+    ]
+    await hub.commit(app("root", automated=None), root=[*MANY[:2], MANY[2]])
+    assert "1 of its documents are not in force yet" in shown(hub, "hub/root")[2]
+
+
+async def test_a_parent_is_as_healthy_as_its_children_where_applications_are_rated(
+    hub: Hub,
+) -> None:
+    hub.bound = {"edge"}
+    await hub.commit(ROOT, root=MANY[:2])
+    hub.report("edge/web-0")
+    hub.report("edge/web-1", Health.DEGRADED)
+    assert shown(hub, "hub/root")[1] is Health.HEALTHY
+    await hub.commit(HEALTH, ROOT)
+    assert shown(hub, "hub/root")[1] is Health.DEGRADED
+
+
+async def test_a_child_says_where_it_comes_from(hub: Hub) -> None:
+    shops = appset("shops", "shop")
+    await hub.commit(ROOT, root=[app("team")], team=[shops, MANY[0]])
+    applications = hub.state.desired.applications
+    web = childviews.origin(hub.state, applications[AppName("web-0")])
+    shop = childviews.origin(hub.state, applications[AppName("shop")])
+    assert web == "rendered by application team (root -> team -> web-0)"
+    assert (
+        shop == "ApplicationSet shops made it, rendered by application team (root -> team -> shop)"
+    )
+
+
+async def test_only_what_nobody_renders_any_more_is_let_go(hub: Hub) -> None:
+    dismissal = Dismissal(state=hub.state, accepted=hub.accepted, evaluate=hub.queues.evaluate)
+    await hub.commit(app("root", automated={}), root=MANY[:2])
+    await hub.commit(root=MANY[:1])
+    with pytest.raises(BadInput, match="the manifests of application root ask for it"):
+        await dismissal.dismiss(TargetId.parse("edge/web-0"))
+    assert await dismissal.dismiss(TargetId.parse("edge/web-1"))
+    assert await hub.settle() == ["root", "web-0"]
+    await hub.restart()
+    assert hub.apps() == ["root", "web-0"]
+
+
+async def test_only_parents_are_synced_by_the_hub(hub: Hub) -> None:
+    parents = hub.evaluator.children.parents
+    await hub.commit(app("root", automated=None), MANY[3], root=MANY[:1])
+    assert not await parents.sync(TargetId.parse("edge/web-3"), prune=False)
+    assert await parents.sync(TargetId.parse("hub/root"), prune=False)
+    assert await hub.settle() == ["root", "web-0", "web-3"]
