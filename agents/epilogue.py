@@ -98,7 +98,7 @@ class Epilogue:
             applied=progress.inventory.applied,
             ready=run.ready,
             waiting_for=run.waiting_for,
-            message=progress.message or run.refused or held,
+            message=progress.message or run.refused or held or run.warning,
             error=error,
             operation=operations.result(progress.inventory, run.asked, progress.message),
         )

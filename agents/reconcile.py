@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from agents import consent
+from agents import consent, sharing
 from agents.apply import Applier, propagation_of
 from agents.assignment import Assignment
 from agents.board import Board
@@ -30,9 +30,10 @@ from agents.progress import Progress
 from agents.readiness import Readiness
 from agents.rehearsal import Rehearsal
 from agents.run import Run
+from agents.sharing import Sharing
 from agents.steps import Steps
 from agents.writing import Writer
-from fleet.errors import FleetError, NotReady
+from fleet.errors import Denied, FleetError, NotReady
 from fleet.kube.port import ClusterPort, Discovery
 from fleet.model.assignment import Section
 from fleet.model.healthrules import HealthRules
@@ -81,6 +82,7 @@ class TargetSync:
     """Artifacts by target whose dependencies were satisfied once: they do not wait again."""
 
     def __post_init__(self) -> None:
+        self.sharing = Sharing()
         self.hooks = HookRunner(self.cluster, self.table, self.applier, self.inventories)
         self.steps = Steps(self.applier, self.inventories, self.table, self.pacer, self.hooks)
         self.conductor = Conductor(self.inventories, self.hooks, self.pacer, self.clock)
@@ -97,6 +99,7 @@ class TargetSync:
         self.states.forget(present)
         self.epilogue.keep_only(present)
         self.comparisons.keep_only(present)
+        self.sharing.keep_only(present)
         self.compare.intersection_update(present)
         for known in (self._unknown, self._released):
             for target in known.keys() - set(present):
@@ -162,6 +165,7 @@ class TargetSync:
         run.out_of_sync, run.refused = found.out_of_sync, found.refused
         self._take_findings(run.progress, found)
         await self._note_policy(run, desired)
+        self._share(run, found)
         if consent.is_rehearsal(run.operation):
             if run.mode is Mode.WORK:
                 await self.rehearsal.perform(run, self._with_bodies(run, desired, discovery), found)
@@ -169,6 +173,18 @@ class TargetSync:
         await self._carry_out(run, desired, found, assignment, discovery)
         self._complete(run, desired, assignment)
         consent.show_block(run, self.clock.now())
+
+    def _share(self, run: Run, found: Plan) -> None:
+        """Tell everybody whose objects are shared; raises Denied where the application does not want to share."""
+        target = run.section.target
+        self.sharing.note(target, found.shared)
+        run.warning = sharing.warning(target, {**self.sharing.of(target), **found.shared})
+        is_refused = manner_of(run.section, run.operation).fail_on_shared
+        if found.shared and is_refused and run.mode is Mode.WORK:
+            raise Denied(
+                sharing.warning(target, found.shared),
+                hint="it has FailOnSharedResource=true: leave the object to one of them",
+            )
 
     def _complete(self, run: Run, desired: Desired, assignment: Assignment) -> None:
         """Note that an artifact is applied completely, where it is."""

@@ -44,6 +44,8 @@ class Run:
     """The sync window that forbids to write anything now."""
     blocked_until: datetime | None = None
     refused: str = ""
+    warning: str = ""
+    """What its owner should know although nothing is wrong with it."""
     unconfirmed: tuple[ObjectRef, ...] = ()
     """What a person has to confirm before it is pruned."""
     error: FleetError | None = None

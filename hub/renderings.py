@@ -11,7 +11,6 @@ as an offer, which `hub.children` decides about, and the rest is an artifact of 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,14 +31,10 @@ from fleet.render.renderer import Renderer
 from fleet.render.request import Capabilities, Rendering, ResolvedSource
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.store.port import ArtifactStore
-from fleet.sync.options import unsupported
 from fleet.targets import find_project
 from hub.state import State
 
 log = structlog.get_logger(__name__)
-
-KEPT_ARTIFACTS = 50_000
-"""Artifacts whose inspection is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +70,6 @@ class Renderings:
     _inputs: dict[TargetId, _Input] = field(default_factory=dict)
     _anew: set[TargetId] = field(default_factory=set)
     """Targets that are to be rendered although their closure is known."""
-    _unsupported: OrderedDict[str, tuple[str, ...]] = field(default_factory=OrderedDict)
-    """By artifact, the latest ones: what in it cannot be carried out yet."""
     _warnings: dict[TargetId, tuple[str, ...]] = field(default_factory=dict)
     _problems: dict[TargetId, Problem] = field(default_factory=dict)
 
@@ -149,9 +142,8 @@ class Renderings:
         offer = None
         if management:
             rendering, offer = await self._split(id_, application, rendering)
-        held = await self._held(rendering)
         self._inputs[id_] = made_of
-        self._rendered(id_, rendering, held)
+        self._rendered(id_, rendering)
         self._offer(id_, offer)
 
     def _permits(self, project: str, repo_url: str) -> bool:
@@ -187,22 +179,12 @@ class Renderings:
         )
         return rest, offer
 
-    async def _held(self, rendering: Rendering) -> str:
-        """Say why an artifact must not be applied as things are: it asks for what is not built yet."""
-        if rendering.artifact not in self._unsupported:
-            objects = artifact.decode(await self.artifacts.get(rendering.artifact))
-            self._unsupported[rendering.artifact] = unsupported(objects)
-            if len(self._unsupported) > KEPT_ARTIFACTS:
-                self._unsupported.popitem(last=False)
-        found = self._unsupported[rendering.artifact]
-        return f"not supported yet: {', '.join(found)}" if found else ""
-
-    def _rendered(self, id_: TargetId, rendering: Rendering, held: str) -> None:
+    def _rendered(self, id_: TargetId, rendering: Rendering) -> None:
         self.state.revisions[id_] = rendering.revision
         self._warnings[id_] = tuple(
             f"{warning.reason}: {warning.message}" for warning in rendering.warnings
         )
-        self._take(id_, Candidate(digest=rendering.artifact, kinds=rendering.kinds, held=held))
+        self._take(id_, Candidate(digest=rendering.artifact, kinds=rendering.kinds))
 
     def _offer(self, id_: TargetId, offer: Offer | None) -> None:
         before = self.state.offers.pop(id_, None)

@@ -13,7 +13,7 @@ from fleet.argo.fields import APPLICATION
 from fleet.argo.names import metadata_problems, namespace_problem
 from fleet.argo.normalize import normalize_application
 from fleet.argo.reading import Reader, Remarks
-from fleet.argo.support import judge_annotations, judge_options
+from fleet.argo.support import judge_annotations, judge_options, judge_policy
 from fleet.argo.sync_policy import ignore_differences, problems, sync_policy
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Where
@@ -114,9 +114,9 @@ class ApplicationBuilder:
         metadata, spec = document["metadata"], document["spec"]
         policy = self._policy.read(spec.get("syncPolicy") or _NOTHING)
         annotations = metadata.get("annotations") or _NOTHING
-        warnings, unsupported = judge_options(policy.options)
+        remarked = (*judge_options(policy.options), *judge_policy(policy))
         texts = tuple(
-            SpecWarning(reason="SyncOption", message=text, where=self._where) for text in warnings
+            SpecWarning(reason="SyncOption", message=text, where=self._where) for text in remarked
         )
         return Application(
             name=AppName(metadata["name"]),
@@ -135,7 +135,7 @@ class ApplicationBuilder:
             document=document,
             where=self._where,
             warnings=remarks.warnings + texts,
-            unsupported=remarks.unsupported + unsupported + judge_annotations(annotations),
+            unsupported=remarks.unsupported + judge_annotations(annotations),
         )
 
     def _sources(self, spec: JsonObject) -> tuple[Source, ...]:

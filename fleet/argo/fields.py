@@ -163,23 +163,27 @@ SYNC_POLICY = Record(
     built(
         automated=Record(kept(prune=Flag(), selfHeal=Flag(), allowEmpty=Flag(), enabled=Flag())),
         syncOptions=_TEXTS,
-    )
-    | safe(
         retry=Record(
             built(
                 limit=Whole(),
                 backoff=Record(built(duration=Text(), maxDuration=Text()) | kept(factor=Whole())),
                 refresh=Flag(),
             )
-        )
+        ),
+        managedNamespaceMetadata=Record(built(labels=_LABELS, annotations=_LABELS)),
     )
-    | unsafe(managedNamespaceMetadata=Record(built(labels=_LABELS, annotations=_LABELS)))
 )
 
 IGNORE_DIFFERENCE = Record(
     required(kind=Text())
-    | built(group=Text(), name=Text(), namespace=Text(), jsonPointers=_TEXTS)
-    | built(jqPathExpressions=_TEXTS, managedFieldsManagers=_TEXTS)
+    | built(
+        group=Text(),
+        name=Text(),
+        namespace=Text(),
+        jsonPointers=_TEXTS,
+        jqPathExpressions=_TEXTS,
+        managedFieldsManagers=_TEXTS,
+    )
 )
 
 SPEC = Record(
@@ -190,9 +194,9 @@ SPEC = Record(
         syncPolicy=SYNC_POLICY,
         ignoreDifferences=Items(IGNORE_DIFFERENCE),
     )
-    | safe(info=Items(Record(required(name=Text(), value=Text()))))
+    | kept(revisionHistoryLimit=Whole())
+    | silent(info=Items(Record(required(name=Text(), value=Text()))))
     | {
-        "revisionHistoryLimit": Field(shape=Whole(), keep=True, support=Support.SAFE),
         "sourceHydrator": Field(shape=_HYDRATOR, support=Support.UNSAFE),
     }
 )

@@ -51,11 +51,11 @@ APP_PROJECT = object_record(
             namespaceResourceBlacklist=_KINDS,
             permitOnlyProjectScopedClusters=Flag(),
             sourceNamespaces=_TEXTS,
+            syncWindows=Items(_WINDOW),
         )
         | silent(description=Text())
         | safe(roles=Anything(), orphanedResources=_ORPHANED)
         | unsafe(
-            syncWindows=Items(_WINDOW),
             signatureKeys=Anything(),
             sourceIntegrity=Anything(),
             destinationServiceAccounts=Anything(),

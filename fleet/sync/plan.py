@@ -44,6 +44,8 @@ class Plan:
     """Why something that was permitted is not planned: a guard's text for the user."""
     unconfirmed: tuple[ObjectRef, ...] = ()
     """What would be pruned if a person confirmed it."""
+    shared: Mapping[ObjectRef, str] = field(default_factory=dict)
+    """Objects that belong to another application, which has them too."""
 
     @property
     def is_empty(self) -> bool:
@@ -149,6 +151,7 @@ class _Planner:
         self._out_of_sync: dict[ObjectRef, str] = {}
         self._equal: list[tuple[Manifest, str, str]] = []
         self._unconfirmed: set[ObjectRef] = set()
+        self._shared: dict[ObjectRef, str] = {}
 
     def plan(self, *, prune_last: bool, confirmed: bool) -> Plan:
         changes = [change for item in self._desired.manifests if (change := self._change(item))]
@@ -162,6 +165,7 @@ class _Planner:
             forget=forget,
             refused=refused,
             unconfirmed=tuple(sorted(self._unconfirmed)),
+            shared=self._shared,
         )
 
     def _change(self, manifest: Manifest) -> Change | None:
@@ -171,6 +175,7 @@ class _Planner:
         there = self._live.get(manifest.ref)
         other = self._other_owner(manifest.ref, there)
         if other:
+            self._shared[manifest.ref] = other
             self._out_of_sync[manifest.ref] = f"belongs to application {other}, which has it too"
             return None
         reason = self._difference(manifest, there)

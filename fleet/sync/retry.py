@@ -2,8 +2,9 @@
 
 What counts as a failed attempt: something that was asked for was answered with no. The API server, an admission
 webhook or the project refused an object, a hook failed, an object of an earlier wave turned out broken, a deletion
-was refused. After ``limit`` retries the sync has failed, and is not tried again until what is wanted changes (another
-artifact, another policy) or a person asks for a sync, as in Argo CD.
+was refused. After ``limit`` retries the sync has failed and is shown so. Of an automated one what was refused is still
+looked at now and then (`agents.pacing`): what somebody repairs in the cluster is enough, where Argo CD waits for a new
+commit or a person.
 
 What does not count: not being answered. A network that is down, an API server that is overloaded or restarting, a
 kind or namespace that is only about to exist, are waited out, however long it takes and without using up retries: a

@@ -360,3 +360,59 @@ async def test_a_dry_run_fails_on_what_the_server_refuses(spoke: Any, make: Any)
     shown = await ended(spoke, "Failed")
     assert "one or more objects failed to apply (dry run)" in shown.message
     assert [item.status for item in shown.resources] == ["SyncFailed"]
+
+
+# objects that two applications have
+
+
+async def test_a_shared_object_is_told_to_both_and_fought_over_by_none(
+    spoke: Any, make: Any
+) -> None:
+    one = await spoke.artifact(make.config_map("a", x="1"), make.config_map("one"))
+    two = await spoke.artifact(make.config_map("a", x="2"), make.config_map("two"))
+    first = make.section("one", one)
+    spoke.assign(first)
+    await spoke.until(lambda: spoke.status("one").sync is Sync.SYNCED)
+    spoke.assign(first, make.section("two", two))
+    await spoke.until(lambda: "two" in maps(spoke))
+    await spoke.idle()
+    text = "SharedResourceWarning: /ConfigMap:default/a is part of applications one and two"
+    assert (spoke.status("one").sync, spoke.status("one").message) == (Sync.SYNCED, text)
+    assert (spoke.status("two").sync, spoke.status("two").message) == (Sync.OUT_OF_SYNC, text)
+    assert data_of(spoke, "a") == {"x": "1"}
+    before = len(spoke.cluster.writes)
+    await spoke.clock.advance(600)
+    await spoke.idle()
+    assert len(spoke.cluster.writes) == before
+    spoke.assign(first, make.section("two", await spoke.artifact(make.config_map("two"))))
+    await spoke.until(lambda: spoke.status("one").message == "")
+    assert maps(spoke) == ["a", "one", "two"]
+
+
+async def test_who_does_not_want_to_share_applies_nothing(spoke: Any, make: Any) -> None:
+    one = await spoke.artifact(make.config_map("a", x="1"))
+    two = await spoke.artifact(make.config_map("a", x="2"), make.config_map("two"))
+    first = make.section("one", one)
+    spoke.assign(first)
+    await spoke.until(lambda: spoke.status("one").sync is Sync.SYNCED)
+    spoke.assign(first, make.section("two", two, sync_options=("FailOnSharedResource=true",)))
+    await spoke.idle()
+    assert maps(spoke) == ["a"]
+    assert "is part of applications one and two" in spoke.status("two").message
+    assert spoke.status("two").phase is Phase.FAILED
+
+
+async def test_an_object_moves_to_another_application_without_being_deleted(
+    spoke: Any, make: Any
+) -> None:
+    both = await spoke.artifact(make.config_map("a", x="1"), make.config_map("b"))
+    rest = await spoke.artifact(make.config_map("b"))
+    moved = await spoke.artifact(make.config_map("a", x="1"))
+    spoke.assign(make.section("one", both))
+    await spoke.until(lambda: spoke.status("one").sync is Sync.SYNCED)
+    uid = spoke.cluster.objects("ConfigMap")["default/a"]["metadata"]["uid"]
+    spoke.assign(make.section("one", rest), make.section("two", moved))
+    await spoke.until(lambda: spoke.status("two").sync is Sync.SYNCED)
+    await spoke.until(lambda: spoke.status("one").sync is Sync.SYNCED)
+    assert spoke.cluster.objects("ConfigMap")["default/a"]["metadata"]["uid"] == uid
+    assert spoke.writes("delete") == []

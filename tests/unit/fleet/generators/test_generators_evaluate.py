@@ -261,12 +261,12 @@ def test_unbuilt_fields_of_the_template_hold_every_application(make_set: MakeSet
 def test_unbuilt_fields_that_a_patch_brings_are_found(make_set: MakeSet) -> None:
     appset = make_set(
         "[{list: {elements: [{name: a, hold: true}, {name: b, hold: false}]}}]",
-        templatePatch="{{ if .hold }}spec: {syncPolicy: {managedNamespaceMetadata: {labels: {a: b}}}}{{ end }}",
+        templatePatch="{{ if .hold }}spec: {source: {plugin: {name: p}}}{{ end }}",
     )
     result = evaluate_set(appset, WORLD)
     assert isinstance(result, Generated)
     assert [item.unsupported for item in result.applications] == [
-        ("spec.syncPolicy.managedNamespaceMetadata",),
+        ("spec.source.plugin",),
         (),
     ]
 

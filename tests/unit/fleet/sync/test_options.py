@@ -1,52 +1,28 @@
-"""What holds an application because it must not be ignored."""
+"""What a manifest's annotations ask of the sync."""
 
 import pytest
 
 from fleet.codec.jsontypes import JsonObject
-from fleet.sync.options import unsupported, unsupported_options
-
-
-def body(**annotations: str) -> JsonObject:
-    names = {
-        "hook": "argocd.argoproj.io/hook",
-        "helm": "helm.sh/hook",
-        "options": "argocd.argoproj.io/sync-options",
-    }
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": "j", "annotations": {names[k]: v for k, v in annotations.items()}},
-    }
+from fleet.sync.options import is_pruned_last
 
 
 @pytest.mark.parametrize(
-    ("annotations", "expected"),
+    ("options", "expected"),
     [
-        ({}, ()),
-        ({"hook": "PreSync"}, ()),
-        ({"hook": "Skip", "options": "Prune=false"}, ()),
-        ({"hook": "Skip", "helm": "pre-install"}, ()),
-        ({"options": "Prune=false"}, ("Job j: argocd.argoproj.io/sync-options=Prune=false",)),
-        (
-            {"options": "Validate=false, Replace=true"},
-            ("Job j: argocd.argoproj.io/sync-options=Replace=true",),
-        ),
-        ({"options": "Replace=false,ServerSideApply=true"}, ()),
-        ({"options": "Delete=confirm"}, ("Job j: argocd.argoproj.io/sync-options=Delete=confirm",)),
+        ("", False),
+        ("PruneLast=true", True),
+        ("Validate=false, PruneLast=true", True),
+        ("PruneLast=false", False),
+        ("Prune=false", False),
     ],
-    ids=str,
 )
-def test_unsupported(annotations: dict[str, str], expected: tuple[str, ...]) -> None:
-    assert unsupported([body(**annotations)]) == expected
+def test_what_is_pruned_last(options: str, expected: bool) -> None:
+    body: JsonObject = {
+        "kind": "Job",
+        "metadata": {"annotations": {"argocd.argoproj.io/sync-options": options}},
+    }
+    assert is_pruned_last(body) is expected
 
 
-def test_unsupported_does_not_mind_missing_metadata() -> None:
-    assert (
-        unsupported([{"kind": "X"}, {"metadata": {"annotations": None}}, {"metadata": None}]) == ()
-    )
-
-
-def test_application_options() -> None:
-    assert unsupported_options(["CreateNamespace=true", "Replace=true", "PruneLast=true"]) == (
-        "syncPolicy.syncOptions Replace=true",
-    )
+def test_missing_metadata_asks_for_nothing() -> None:
+    assert not is_pruned_last({"kind": "X", "metadata": None})

@@ -138,9 +138,9 @@ HELD = {
         "InvalidSpecError",
     ),
     "unbuilt field": (
-        application(syncPolicy={"syncOptions": ["Replace=true"]}),
-        "not supported yet: spec.syncPolicy.syncOptions: Replace=true",
-        "spec.syncPolicy.syncOptions",
+        application(annotations={"argocd.argoproj.io/skip-reconcile": "true"}),
+        "not supported yet: metadata.annotations: argocd.argoproj.io/skip-reconcile",
+        "metadata.annotations",
         "Unsupported",
     ),
     "bad reference": (
@@ -166,10 +166,10 @@ def test_what_may_not_be_deployed_as_written_is_held(
 
 
 def test_an_unbuilt_field_of_the_project_holds_its_targets() -> None:
-    project = replace(TEAM, unsupported=("spec.syncWindows",))
+    project = replace(TEAM, unsupported=("spec.signatureKeys",))
     found = resolve(application(project="team"), replace(WORLD, projects={"team": project}))
     (target,) = found.targets.values()
-    assert target.held == "not supported yet: AppProject spec.syncWindows"
+    assert target.held == "not supported yet: AppProject spec.signatureKeys"
 
 
 def test_permitted_by_its_project() -> None:
