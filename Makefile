@@ -40,7 +40,7 @@ check: $(STAMP) ## format, lint, types, import rules, unit tests: under a minute
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit -n 2
+	$(BIN)/python -m pytest -q tests/unit -n 2 -m "not slow"
 
 .PHONY: test
 test: $(STAMP) ## everything, real control planes included

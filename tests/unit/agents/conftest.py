@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -222,6 +222,22 @@ async def spoke(tmp_path: Path) -> AsyncIterator[Spoke]:
     await made.start()
     yield made
     await made.kill()
+
+
+@pytest.fixture
+async def make_spoke(tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[Spoke]]]:
+    """Start one core after the other, each on a cluster of its own."""
+    made: list[Spoke] = []
+
+    async def start() -> Spoke:
+        spoke = Spoke(tmp_path / str(len(made)))
+        made.append(spoke)
+        await spoke.start()
+        return spoke
+
+    yield start
+    for spoke in made:
+        await spoke.kill()
 
 
 @pytest.fixture
