@@ -48,3 +48,14 @@ def test_live_object_from_metadata() -> None:
     )
     assert (found.uid, found.deleting, found.tracking) == ("u", True, "a:/X:n/b")
     assert found.fields == owned_fields({"managedFields": [OURS]})
+
+
+def test_what_its_author_calls_extraneous() -> None:
+    def live(options: str) -> bool:
+        annotations = {"argocd.argoproj.io/compare-options": options}
+        return live_object({"metadata": {"annotations": annotations}}).extraneous
+
+    assert live("IgnoreExtraneous")
+    assert live("ServerSideDiff=true, IgnoreExtraneous")
+    assert not live("ServerSideDiff=true")
+    assert not live("")

@@ -19,6 +19,7 @@ from fleet.model.identity import ObjectRef
 from fleet.model.report import Health
 from fleet.sync.desired import Desired, Problem
 from fleet.sync.drift import LiveObject
+from fleet.sync.ignore import Ignored
 from fleet.sync.inventory import Entry, Inventory
 from fleet.sync.manifest import Manifest, tracking_id
 from fleet.sync.order import key_of
@@ -404,6 +405,16 @@ def test_kept_objects_stay_and_are_shown() -> None:
     assert made.out_of_sync[ref("left")] == Reason.LEFT.value
 
 
+def test_an_extraneous_object_is_not_shown_and_not_spared() -> None:
+    cluster = deployed(manifest("left"))
+    cluster.live[ref("left")] = replace(cluster.live[ref("left")], extraneous=True)
+    new = desired(manifest("new"), artifact="sha256:b")
+    made = plan(new, cluster.inventory, cluster.live, NO_PRUNE)
+    assert ref("left") not in made.out_of_sync
+    leaving(cluster, new)
+    assert ref("left") not in cluster.live
+
+
 def test_an_object_that_moved_to_another_application_is_not_deleted() -> None:
     cluster = deployed(manifest("left"))
     made = plan(
@@ -484,11 +495,11 @@ def test_removal_spares_what_another_application_has() -> None:
 
 
 def test_to_compare_names_what_only_a_full_comparison_tells() -> None:
-    ignoring = manifest("ignoring", ignore=("/spec/x",))
+    ignoring = manifest("ignoring", ignore=Ignored(pointers=("/spec/x",)))
     items = (
         ignoring,
         manifest("plain"),
-        manifest("same", ignore=("/spec/x",)),
+        manifest("same", ignore=Ignored(pointers=("/spec/x",))),
         manifest("unrecorded"),
     )
     cluster = deployed(*items)
@@ -503,9 +514,29 @@ def test_to_compare_names_what_only_a_full_comparison_tells() -> None:
     assert [item.ref.name for item in found] == ["ignoring", "unrecorded"]
 
 
+@pytest.mark.parametrize(
+    ("ignored", "asked", "expected"),
+    [
+        (Ignored(pointers=("/a",)), [], {"a": Reason.CHANGE}),
+        (Ignored(expressions=(".a",)), ["a"], {}),
+        (Ignored(managers=("hpa",)), ["a"], {}),
+    ],
+    ids=["known from the digest", "jq", "managers"],
+)
+def test_whether_a_change_of_git_is_one_of_ignored_fields_alone_is_compared(
+    ignored: Ignored, asked: list[str], expected: dict[str, Reason]
+) -> None:
+    cluster = deployed(manifest("a", ignore=ignored))
+    new = desired(manifest("a", digest="2", ignore=ignored), artifact="sha256:b")
+    assert [item.ref.name for item in to_compare(new, cluster.inventory, cluster.live)] == asked
+    cluster.live[ref("a")] = replace(cluster.live[ref("a")], matches=bool(asked) or None)
+    assert reasons(cluster.run(new)) == expected
+    assert cluster.inventory.applied == "sha256:b"
+
+
 @pytest.mark.parametrize(("equal", "expected"), [(True, {}), (False, {"a": Reason.DRIFT})], ids=str)
 def test_the_comparison_decides_and_is_recorded(equal: bool, expected: dict[str, Reason]) -> None:
-    item = manifest("a", ignore=("/spec/x",))
+    item = manifest("a", ignore=Ignored(pointers=("/spec/x",)))
     cluster = deployed(item)
     cluster.live[ref("a")] = replace(cluster.live[ref("a")], fields="less", matches=equal)
     made = cluster.run(desired(item))
