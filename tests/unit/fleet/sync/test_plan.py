@@ -411,7 +411,7 @@ def test_an_extraneous_object_is_not_shown_and_not_spared() -> None:
     new = desired(manifest("new"), artifact="sha256:b")
     made = plan(new, cluster.inventory, cluster.live, NO_PRUNE)
     assert ref("left") not in made.out_of_sync
-    leaving(cluster, new)
+    cluster.run(new)
     assert ref("left") not in cluster.live
 
 
