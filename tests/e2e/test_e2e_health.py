@@ -16,7 +16,7 @@ end
 return hs
 """
 CEL = (
-    "has(object.status) && object.status.lights == 'green' ? 'Healthy' "
+    "has(obj.status) && obj.status.lights == 'green' ? 'Healthy' "
     ": {'status': 'Suspended', 'message': 'parked'}"
 )
 
