@@ -32,7 +32,16 @@ IS_CI = os.environ.get("CI", "").lower() in {"true", "1"}
 
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.load_profile("ci" if IS_CI else "local")
+hypothesis.settings.register_profile(
+    "thorough",
+    deadline=None,
+    max_examples=20_000,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    print_blob=True,
+)
+hypothesis.settings.load_profile(
+    os.environ.get("FLEET_HYPOTHESIS", "") or ("ci" if IS_CI else "local")
+)
 
 
 def unavailable(reason: str) -> NoReturn:

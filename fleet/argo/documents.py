@@ -110,7 +110,7 @@ def _read(document: Document, file: str, sorting: _Sorting) -> None:
     if is_cluster_secret(value):
         _take(Reader.of_document(document, file=file), cluster_from, sorting)
         return
-    read = _READERS.get((api, kind))
+    read = _READERS.get((api, kind)) if isinstance(api, str) else None
     reader = Reader.of_document(document, file=file, strict=api == FLEET)
     if read is not None:
         _take(reader, read, sorting)

@@ -26,3 +26,10 @@ def test_it_says_every_time(capsys: pytest.CaptureFixture[str]) -> None:
             "one_directory_added",
         }
         assert all(seconds >= 0 for seconds in found[kind].values())
+        assert set(found[f"hub_{kind}"]) == {
+            "from_nothing",
+            "from_nothing_blocked",
+            "one_directory_touched",
+            "one_directory_touched_worst",
+            "one_directory_touched_blocked",
+        }

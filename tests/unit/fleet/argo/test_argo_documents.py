@@ -399,3 +399,9 @@ def test_two_clusters_cannot_share_a_server() -> None:
             "server https://x is already that of cluster a, fleet.yaml:1; that one counts",
         )
     ]
+
+
+@pytest.mark.parametrize("api", ["[]", "{a: b}", "5", "null"])
+def test_a_document_whose_version_is_no_text_is_somebody_elses(api: str) -> None:
+    found = read(f"apiVersion: {api}\nkind: ApplicationSet\nmetadata: {{name: a}}\n")
+    assert (found.appsets, found.problems) == ((), ())

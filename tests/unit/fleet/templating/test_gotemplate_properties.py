@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
+import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -59,6 +61,20 @@ ARGUMENTS = st.sampled_from(
         *("(until 3)", '(split "," "a,b")'),
     ]
 )
+EXAMPLES = settings.default.max_examples if settings.default else 100
+"""Of the profile: a hundred, or many with ``FLEET_HYPOTHESIS=thorough``."""
+WRAPPINGS = [
+    "{{{{{0}}}}}",
+    "{{{{range $i, $e := until 300}}}}{{{{{0}}}}}{{{{end}}}}",
+    "{{{{range (until 60)}}}}{{{{range (until 60)}}}}{{{{{1}}}}}{{{{end}}}}{{{{end}}}}",
+    '{{{{$x := "ab"}}}}{{{{range until 64}}}}{{{{$x = print $x $x ({1})}}}}{{{{end}}}}{{{{$x}}}}',
+    "{{{{$x := list .a}}}}{{{{range until 64}}}}{{{{$x = concat $x $x}}}}{{{{end}}}}{{{{$x | toJson}}}}",
+    '{{{{define "t"}}}}{{{{{1}}}}}{{{{template "t" .}}}}{{{{end}}}}{{{{template "t" .}}}}',
+    '{{{{$x := repeat 99999 "ab"}}}}{{{{range until 40}}}}{{{{$x = {1} | print $x}}}}{{{{end}}}}',
+]
+MAX_SECONDS = 20.0
+"""Of processor time, watched by tracemalloc on a busy machine: far more than the limit of steps allows."""
+MAX_BYTES = 256 * 1024 * 1024
 STABLE = sorted(set(FUNCTIONS) - UNSTABLE - {"derivePassword"})
 
 
@@ -88,12 +104,35 @@ def test_any_text_ends_in_text_or_template_error(
 
 
 @given(call=calls(), params=PARAMS)
-@settings(max_examples=300)
+@settings(max_examples=max(300, EXAMPLES))
 def test_any_call_ends_in_text_or_template_error(call: str, params: JsonObject) -> None:
     before = copy.deepcopy(params)
     first = outcome(f"{{{{{call}}}}}", params)
     assert first == outcome(f"{{{{{call}}}}}", params), "not deterministic"
     assert repr(params) == repr(before), "parameters were changed"
+
+
+@given(
+    call=calls(),
+    inner=calls(),
+    wrapping=st.sampled_from(WRAPPINGS),
+    params=PARAMS,
+)
+@settings(max_examples=EXAMPLES // 10)
+def test_nothing_runs_away_or_takes_more_than_its_memory(
+    call: str, inner: str, wrapping: str, params: JsonObject
+) -> None:
+    template = wrapping.format(f"{call} | {inner}", inner)
+    tracemalloc.start()
+    try:
+        begun = time.thread_time()
+        outcome(template, params)
+        seconds = time.thread_time() - begun
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert seconds < MAX_SECONDS
+    assert peak < MAX_BYTES
 
 
 @given(text=st.text(alphabet="{}ab \n", max_size=30), value=st.text(max_size=5))
