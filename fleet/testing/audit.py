@@ -116,7 +116,7 @@ def _write(event: JsonObject) -> Write:
         namespace=place.get("namespace", ""),
         name=place.get("name") or (response.get("metadata") or {}).get("name", ""),
         status=(event.get("responseStatus") or {}).get("code", 0),
-        dry_run="dryRun=" in event["requestURI"],
+        dry_run="dryRun=" in event["requestURI"] or "dryRun" in (event.get("requestObject") or {}),
         request=event.get("requestObject") or {},
         response=response,
     )
