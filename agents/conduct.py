@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agents import failpoints, operations
+from agents import conclusions, failpoints, operations
 from agents.assignment import Assignment
+from agents.conclusions import Findings
 from agents.hooks import HookRunner
 from agents.inventory import Inventories
-from agents.operations import Findings, Mode, Want
+from agents.operations import Mode, Want
 from agents.pacing import Pacer
 from agents.run import Run
 from fleet.kube.port import Propagation
@@ -51,7 +52,7 @@ class Conductor:
             gated=run.is_gated or assignment.head.detached,
         )
         choice = operations.choose(run.asked, inventory.operation, inventory.answer, want, now)
-        again = None if want.gated else operations.due(choice.record, now)
+        again = None if want.gated else conclusions.due(choice.record, now)
         if again is not None:
             choice = replace(choice, record=again)
         run.operation, run.is_refresh = choice.operation, choice.refresh
@@ -103,7 +104,7 @@ class Conductor:
         if before is not None:
             record = before.with_results(run.progress.results)
             policy = retry.policy_for(run.section, run.operation)
-            record = operations.concluded(record, _findings(run), policy, now)
+            record = conclusions.concluded(record, _findings(run), policy, now)
             inventory = _with_unwanted(inventory, before, record).with_operation(record)
             self._look_again(run, before, record, inventory)
         run.progress.inventory = inventory
@@ -115,7 +116,7 @@ class Conductor:
         answer = inventory.answer
         if not run.is_refresh or answer is None:
             return inventory
-        is_refused = run.error is not None and operations.is_attempt(run.error)
+        is_refused = run.error is not None and conclusions.is_attempt(run.error)
         if run.out_of_sync is None and not is_refused:
             return inventory
         return inventory.with_answer(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from agents import operations
-from agents.operations import Findings, Mode, Want
+from agents import conclusions, operations
+from agents.conclusions import Findings
+from agents.operations import Mode, Want
 from fleet.errors import BadInput, Corrupt, NotReady, Transient
 from fleet.model.assignment import Operation, RetryPolicy
 from fleet.model.identity import ObjectRef
@@ -26,8 +28,8 @@ MANUAL = Want(artifact=ONE, applied="", automated=False)
 AUTO = Want(artifact=ONE, applied="", automated=True)
 
 
-def asked(name: str, kind: str = "sync", not_after: str = FUTURE, **arguments: object) -> Operation:
-    return Operation(id=name, target="app", kind=kind, not_after=not_after, arguments=arguments)  # type: ignore[arg-type]
+def asked(name: str, kind: str = "sync", not_after: str = FUTURE, **arguments: Any) -> Operation:
+    return Operation(id=name, target="app", kind=kind, not_after=not_after, arguments=arguments)
 
 
 def record(
@@ -212,16 +214,16 @@ WAITING = Findings(is_waiting=True)
 def test_what_a_run_makes_of_it(
     before: OperationRecord, found: Findings, policy: RetryPolicy, stage: Stage
 ) -> None:
-    assert operations.concluded(before, found, policy, NOW).stage is stage
+    assert conclusions.concluded(before, found, policy, NOW).stage is stage
 
 
 def test_the_next_try_has_hooks_of_its_own() -> None:
     before = record("a", attempt=5, hooks=(run(HookState.SUCCEEDED),))
-    waiting = operations.concluded(before, Findings(error=BadInput("no")), TWICE, NOW)
+    waiting = conclusions.concluded(before, Findings(error=BadInput("no")), TWICE, NOW)
     assert (waiting.stage, waiting.due) == (Stage.RETRYING, SECONDS + 6)
-    assert operations.due(waiting, NOW) is None
+    assert conclusions.due(waiting, NOW) is None
     later = NOW + timedelta(seconds=7)
-    again = operations.due(waiting, later)
+    again = conclusions.due(waiting, later)
     assert again is not None
     assert (again.stage, again.retries, again.hooks) == (Stage.RUNNING, 1, ())
     assert again.attempt == int(later.timestamp())
@@ -238,5 +240,5 @@ def test_the_next_try_has_hooks_of_its_own() -> None:
     ],
     ids=str,
 )
-def test_which_syncs_run_hooks(arguments: dict[str, object], runs: bool) -> None:
+def test_which_syncs_run_hooks(arguments: dict[str, Any], runs: bool) -> None:
     assert operations.runs_hooks(asked("a", **arguments)) is runs
