@@ -298,8 +298,8 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         agents=lambda: [ClusterName(item.name) for item in authority.identities()],
         handed_out=history.assigned,
         remembered=lambda: (*history.known(), *state.pins),
-        rolling=lambda: rollouts.names(),  # noqa: PLW0108  # made below: they ask the joints
-        rolling_of=lambda ids: rollouts.sets_of(ids),  # noqa: PLW0108  # made below
+        look_at_rollouts=lambda: rollouts.look_at_all(),  # noqa: PLW0108  # made below: they ask the joints
+        look_at_rollouts_of=lambda ids: rollouts.look_at(ids),  # noqa: PLW0108  # made below
     )
     authority.subscribe(joints.joined)
     accepted = Accepted(store)
@@ -338,9 +338,15 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         lease=settings.lease,
         is_rendering=joints.is_rendering,
         has_failed=lambda id_: id_ in renderings.problems,
+        is_removing=records.is_removing,
     )
     rollouts = Rollouts(
-        store=store, state=state, clock=clock, facts=rollout_facts, dispatch=queues.clusters.add
+        store=store,
+        state=state,
+        clock=clock,
+        facts=rollout_facts,
+        look=queues.rollouts.add_after,
+        dispatch=queues.clusters.add,
     )
     rollout_views = RolloutViews(state=state, rollouts=rollouts, facts=rollout_facts, clock=clock)
     dispatcher = Dispatcher(

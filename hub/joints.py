@@ -26,8 +26,6 @@ FLEET_KEY = "fleet"
 """The one key of evaluation."""
 COALESCE = 0.02
 """Seconds that a cluster's dispatch waits for more news of the same kind."""
-ROLLING = 0.05
-"""Seconds that a rollout waits for more news of the same kind."""
 RENDERING = 0.1
 """Seconds that it waits at most while targets of the cluster are still being rendered: a few generations instead of fifty."""
 
@@ -87,10 +85,10 @@ class Joints:
     """Told which targets were assigned another digest, at that moment."""
     remembered: Callable[[], Iterable[TargetId]]
     """Targets of which the hub keeps more than is desired: their deployments, their pins."""
-    rolling: Callable[[], Iterable[str]]
-    """Sets that have a rollout."""
-    rolling_of: Callable[[Iterable[TargetId]], Iterable[str]]
-    """Those of them that some targets belong to."""
+    look_at_rollouts: Callable[[], None]
+    """Told that the desired state is new: every rollout is looked at."""
+    look_at_rollouts_of: Callable[[Iterable[TargetId]], None]
+    """Told of targets with news: the rollouts of their sets are looked at."""
     _rendering: defaultdict[ClusterName, set[TargetId]] = field(
         default_factory=lambda: defaultdict(set)
     )
@@ -105,8 +103,7 @@ class Joints:
             if not source.chart
         }
         self.poller.want(self.fleet_repositories | generator_repositories | sources)
-        for appset in self.rolling():
-            self.queues.rollouts.add_after(appset, ROLLING)
+        self.look_at_rollouts()
         targets = {*desired.targets, *self.state.candidates}
         for id_ in targets:
             self._rendering[id_.cluster].add(id_)
@@ -121,7 +118,7 @@ class Joints:
     def rendered(self, id_: TargetId) -> None:
         """A target has another candidate."""
         self._dispatch_soon(id_.cluster)
-        self._roll((id_,))
+        self.look_at_rollouts_of((id_,))
         if id_ in self.state.pins:
             self.queues.history.add(id_)
 
@@ -137,7 +134,7 @@ class Joints:
 
     def settled(self, id_: TargetId) -> None:
         """A target was looked at; with the last one of its cluster there is nothing more to wait for."""
-        self._roll((id_,))
+        self.look_at_rollouts_of((id_,))
         rendering = self._rendering.get(id_.cluster)
         if rendering is not None and id_ in rendering:
             rendering.remove(id_)
@@ -151,14 +148,14 @@ class Joints:
     def assigned(self, moved: frozenset[TargetId]) -> None:
         """Targets were assigned other digests: what waits for them looks again."""
         self.handed_out(moved)
-        self._roll(moved)
+        self.look_at_rollouts_of(moved)
         self._news(moved)
         for name in self.state.waiting_clusters(moved):
             self.queues.clusters.add(name)
 
     def status_changed(self, cluster: ClusterName, changed: frozenset[TargetId]) -> None:
         """Targets were reported otherwise: what waits for them looks again."""
-        self._roll(changed)
+        self.look_at_rollouts_of(changed)
         self._news(changed)
         for id_ in changed:
             self.queues.history.add(id_)
@@ -178,7 +175,7 @@ class Joints:
 
     def came_back(self, cluster: ClusterName) -> None:
         """A cluster that counted as offline was heard of: rollouts that set it aside catch it up."""
-        self._roll(target.id for target in self.state.on_cluster(cluster).values())
+        self.look_at_rollouts_of(target.id for target in self.state.on_cluster(cluster).values())
 
     def joined(self, cluster: ClusterName) -> None:
         """A cluster has an agent now."""
@@ -200,10 +197,6 @@ class Joints:
         known = desired.unrendered and desired.unrendered <= self.state.offers.keys()
         if desired.is_restless or known:
             self.queues.brought()
-
-    def _roll(self, ids: Iterable[TargetId]) -> None:
-        for appset in self.rolling_of(ids):
-            self.queues.rollouts.add_after(appset, ROLLING)
 
     def _render(self, id_: TargetId) -> None:
         self._rendering[id_.cluster].add(id_)

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 
 from fleet import moves
 from fleet.model.identity import ClusterName, TargetId
-from fleet.model.report import Health, Sync, TargetStatus
-from fleet.model.rollout import Rollout, RolloutPlan, TargetState
+from fleet.model.report import Health, Sync
+from fleet.model.rollout import RolloutPlan
 from fleet.model.target import Target
 from fleet.rollouts.facts import Facts, TargetFacts
 from fleet.runtime.clock import Clock
@@ -24,8 +24,25 @@ from hub.state import Desired, State
 Sources = tuple[tuple[str, str, str], ...]
 """Repository, revision and chart of each source: targets that share them are rendered at the same commit."""
 
-_UNDECIDED = (None, TargetState.WAITING, TargetState.PENDING)
-"""States in which what else could hold a target back matters."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What does not change about a target between two evaluations."""
+
+    target: Target
+    sources: Sources
+    needs: frozenset[TargetId]
+    is_automated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What one look at a set goes by."""
+
+    now: datetime
+    facts: moves.Facts
+    judged: int
+    """Steps up to this one are judged: what else could hold their targets back is found out."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,8 +55,14 @@ class RolloutFacts:
     is_rendering: Callable[[TargetId], bool]
     has_failed: Callable[[TargetId], bool]
     """Whether the last try to render a target failed."""
+    is_removing: Callable[[ClusterName], bool]
+    """Whether everything is being taken off a cluster: nobody waits for it then."""
     _desired: Desired | None = None
-    _by_set: Mapping[str, tuple[tuple[Target, Sources], ...]] = field(default_factory=dict)
+    _by_set: Mapping[str, tuple[_Place, ...]] = field(default_factory=dict)
+    _steps: dict[str, tuple[RolloutPlan, tuple[tuple[_Place, int], ...]]] = field(
+        default_factory=dict
+    )
+    """The targets of each set that a step of its plan selects."""
     _started: datetime | None = None
 
     def begin(self) -> None:
@@ -48,23 +71,22 @@ class RolloutFacts:
 
     def targets(self, name: str) -> tuple[Target, ...]:
         """Return the targets of a set."""
-        return tuple(target for target, _ in self._of_set(name))
+        return tuple(place.target for place in self._of_set(name))
 
-    def of(self, name: str, plan: RolloutPlan, rollout: Rollout | None) -> Facts:
-        """Return the facts about every target of a set that a step selects."""
-        targets = self._of_set(name)
-        current = self._current(targets)
-        known = rollout.members if rollout else {}
-        found = {}
-        for target, _ in targets:
-            step = plan.step_of(target.application.labels)
-            if step is None:
-                continue
-            member = known.get(target.id)
-            found[target.id] = self._of_target(
-                target, step, member.state if member else None, is_current=target.id in current
+    def of(self, name: str, plan: RolloutPlan, *, judged: int) -> Facts:
+        """Return the facts about every target of a set that a step selects.
+
+        Only the targets of steps up to the index ``judged`` are asked what else holds them back, for that costs.
+        """
+        places = self._of_set(name)
+        current = self._current(places)
+        look = _Look(now=self.clock.now(), facts=self.state.facts(), judged=judged)
+        return {
+            place.target.id: self._of_target(
+                place, step, look, is_current=place.target.id in current
             )
-        return found
+            for place, step in self._placed(name, plan)
+        }
 
     def present(self, id_: TargetId) -> bool:
         """Whether a target that leaves is still there, or may be: nobody waits for a cluster that is away."""
@@ -74,77 +96,107 @@ class RolloutFacts:
 
     def offline_at(self, cluster: ClusterName) -> datetime | None:
         """Return when a cluster will count as offline; None when it does."""
+        return self._offline_at(cluster, self.clock.now())
+
+    def _offline_at(self, cluster: ClusterName, now: datetime) -> datetime | None:
         seen = self.state.seen.get(cluster)
-        if seen is None or seen.at is None:
+        if seen is None or seen.at is None or self.is_removing(cluster):
             return None
         end = max(seen.at, self._started or seen.at) + self.lease
-        return end if end > self.clock.now() else None
+        return end if end > now else None
 
-    def _of_target(
-        self, target: Target, step: int, state: TargetState | None, *, is_current: bool
-    ) -> TargetFacts:
-        id_ = target.id
+    def _of_target(self, place: _Place, step: int, look: _Look, *, is_current: bool) -> TargetFacts:
+        target, id_ = place.target, place.target.id
         candidate = self.state.candidates.get(id_)
         assigned = self.state.assigned.get(id_, "")
-        status = self.state.status(id_) or TargetStatus(target=id_.app)
-        speaks = bool(assigned) and status.assigned == assigned
-        is_held_back = speaks and bool(status.waiting_for) and status.applied != assigned
-        offline_at = self.offline_at(id_.cluster)
-        blocked, lacks = "", frozenset[TargetId]()
-        if state in _UNDECIDED or is_held_back:
-            facts = self.state.facts()
+        status = self.state.status(id_)
+        speaks = status is not None and bool(assigned) and status.assigned == assigned
+        applied = status.applied if status is not None and speaks else ""
+        is_held_back = (
+            status is not None and speaks and bool(status.waiting_for) and applied != assigned
+        )
+        offline_at = self._offline_at(id_.cluster, look.now)
+        is_judged = step <= look.judged
+        blocked, lacks = "", _NOBODY
+        if (
+            is_judged and not (applied and applied == assigned == _digest(candidate))
+        ) or is_held_back:
             hold = self.state.holds.get(f"app/{id_}")
-            blocked = moves.obstacle(target, facts, over_budget=hold.message if hold else "")
-            lacks = frozenset(moves.lacking(target, facts))
+            blocked = moves.obstacle(target, look.facts, over_budget=hold.message if hold else "")
+            lacks = frozenset(moves.lacking(target, look.facts)) if place.needs else _NOBODY
         return TargetFacts(
             step=step,
-            candidate=candidate.digest if candidate and not candidate.error else "",
+            candidate=_digest(candidate),
             is_current=is_current,
             assigned=assigned,
-            is_applied=target.application.sync_policy.automated is not None
-            or (speaks and status.applied == assigned),
-            is_good=speaks
+            is_applied=place.is_automated or (bool(applied) and applied == assigned),
+            is_good=status is not None
+            and speaks
             and status.sync is Sync.SYNCED
             and status.health is Health.HEALTHY
             and offline_at is not None,
             is_held_back=is_held_back,
+            is_judged=is_judged,
             blocked=blocked,
-            needs=frozenset(needed for edge in target.edges for needed in edge.targets),
+            needs=place.needs,
             lacks=lacks,
             is_pinned=id_ in self.state.pins,
             is_online=offline_at is not None,
             offline_at=offline_at,
-            kinds=self.state.kinds.get(id_, {}),
+            kinds=self.state.kinds.get(id_, _NO_KINDS),
         )
 
-    def _of_set(self, name: str) -> tuple[tuple[Target, Sources], ...]:
+    def _placed(self, name: str, plan: RolloutPlan) -> tuple[tuple[_Place, int], ...]:
+        known = self._steps.get(name)
+        if known is None or known[0] is not plan:
+            found = (
+                (place, plan.step_of(place.target.application.labels))
+                for place in self._of_set(name)
+            )
+            known = plan, tuple((place, step) for place, step in found if step is not None)
+            self._steps[name] = known
+        return known[1]
+
+    def _of_set(self, name: str) -> tuple[_Place, ...]:
         desired = self.state.desired
         if desired is not self._desired:
-            by_set: defaultdict[str, list[tuple[Target, Sources]]] = defaultdict(list)
+            by_set: defaultdict[str, list[_Place]] = defaultdict(list)
             for id_ in sorted(desired.targets):
                 target = desired.targets[id_]
-                application = target.application
-                if application.appset:
-                    by_set[application.appset].append((target, _sources(target)))
-            self._by_set = {key: tuple(items) for key, items in by_set.items()}
+                if target.application.appset:
+                    by_set[target.application.appset].append(_place(target))
+            self._by_set = {key: tuple(places) for key, places in by_set.items()}
+            self._steps = {}
             self._desired = desired
         return self._by_set.get(name, ())
 
-    def _current(self, targets: tuple[tuple[Target, Sources], ...]) -> frozenset[TargetId]:
+    def _current(self, places: tuple[_Place, ...]) -> frozenset[TargetId]:
         """Return the targets of which the newest word is known."""
-        if any(self.is_rendering(target.id) for target, _ in targets):
+        if any(self.is_rendering(place.target.id) for place in places):
             return frozenset()
-        good = [
-            (target.id, sources) for target, sources in targets if not self.has_failed(target.id)
-        ]
+        good = [place for place in places if not self.has_failed(place.target.id)]
         revisions: defaultdict[Sources, set[str]] = defaultdict(set)
-        for id_, sources in good:
-            revisions[sources].add(self.state.revisions.get(id_, ""))
-        return frozenset(id_ for id_, sources in good if len(revisions[sources]) == 1)
+        for place in good:
+            revisions[place.sources].add(self.state.revisions.get(place.target.id, ""))
+        return frozenset(place.target.id for place in good if len(revisions[place.sources]) == 1)
 
 
-def _sources(target: Target) -> Sources:
-    return tuple(
-        (source.repo_url, source.target_revision, source.chart)
-        for source in target.application.sources
+_NOBODY: frozenset[TargetId] = frozenset()
+_NO_KINDS: Mapping[str, int] = {}
+
+
+def _digest(candidate: moves.Candidate | None) -> str:
+    return candidate.digest if candidate is not None and not candidate.error else ""
+
+
+def _place(target: Target) -> _Place:
+    application = target.application
+    return _Place(
+        target=target,
+        sources=tuple(
+            (source.repo_url, source.target_revision, source.chart)
+            for source in application.sources
+        ),
+        needs=frozenset(needed for edge in target.edges for needed in edge.targets),
+        is_automated=application.sync_policy.automated is not None,
     )

@@ -34,6 +34,11 @@ from hub.state import State
 
 log = structlog.get_logger(__name__)
 
+NO_STEP = -1
+
+PATIENCE = 0.05
+PATIENCE_OF_ONE = 0.0005
+
 _EVENTS = Counter("fleet_hub_rollout_states_total", "States that rollouts came into.", ["state"])
 
 
@@ -45,6 +50,8 @@ class Rollouts:
     state: State
     clock: Clock
     facts: RolloutFacts
+    look: Callable[[str, float], None]
+    """Told a set that is to be looked at, and in how many seconds: more news may come meanwhile."""
     dispatch: Callable[[ClusterName], None]
     """Told a cluster whose gates changed."""
     _rollouts: dict[str, Rollout] = field(default_factory=dict)
@@ -84,15 +91,26 @@ class Rollouts:
         wanted = {name for name, item in self.state.desired.appsets.items() if item.rollout}
         return frozenset(wanted | self._rollouts.keys())
 
-    def sets_of(self, targets: Iterable[TargetId]) -> frozenset[str]:
-        """Return the sets with a rollout that these targets belong to."""
+    def look_at_all(self) -> None:
+        """Have every rollout looked at."""
+        for name in self.names():
+            self.look(name, self._patience(name))
+
+    def look_at(self, targets: Iterable[TargetId]) -> None:
+        """Have the rollouts of some targets looked at."""
         found = set()
         for id_ in targets:
             target = self.state.desired.targets.get(id_)
             name = target.application.appset if target else self._sets.get(id_, "")
             if name and self.plan(name) is not None:
                 found.add(name)
-        return frozenset(found)
+        for name in found:
+            self.look(name, self._patience(name))
+
+    def _patience(self, name: str) -> float:
+        """Seconds that news of a set are gathered: a look costs some 20 us a member, and shall be 4 % of the time."""
+        rollout = self._rollouts.get(name)
+        return max(PATIENCE, PATIENCE_OF_ONE * len(rollout.members) if rollout else 0.0)
 
     def get(self, name: str) -> Rollout | None:
         """Return where a rollout stands."""
@@ -180,7 +198,7 @@ class Rollouts:
             options = replace(options, reason=one_line(options.reason))
             now = self.clock.now()
             told = orders.obey(order, looked.rollout, looked.open_step, options, now)
-            after = advance(plan, told, self.facts.of(name, plan, told), now)
+            after = self._advanced(name, plan, told)
             await self._write(name, after)
             log.info(
                 "rollout told",
@@ -201,7 +219,7 @@ class Rollouts:
             if plan.invalid or plan.step_of(target.application.labels) is None:
                 raise BadInput(self._refusal(target))
             looked = self._look(name, plan)
-            facts = self.facts.of(name, plan, looked.rollout)
+            facts = self.facts.of(name, plan, judged=NO_STEP)
             member = orders.let_go(
                 looked.rollout.members[target.id], facts[target.id], self.clock.now()
             )
@@ -212,11 +230,22 @@ class Rollouts:
 
     def _refusal(self, target: Target) -> str:
         gate = self.gate(target)
-        return f"{target.id} cannot be synced: it {gate.message if gate else 'has no rollout'}"
+        return f"{target.id} cannot be synced: {gate.message if gate else 'it has no rollout'}"
 
     def _look(self, name: str, plan: RolloutPlan) -> Advanced:
-        known = self._rollouts.get(name)
-        return advance(plan, known, self.facts.of(name, plan, known), self.clock.now())
+        return self._advanced(name, plan, self._rollouts.get(name))
+
+    def _advanced(self, name: str, plan: RolloutPlan, known: Rollout | None) -> Advanced:
+        """Advance a rollout; only the open step is judged, so look again where another one opens by that."""
+        judged = self._open.get(name) or 0
+        while True:
+            facts = self.facts.of(name, plan, judged=judged)
+            advanced = advance(plan, known, facts, self.clock.now())
+            last = len(plan.steps) - 1
+            wanted = last if advanced.rollout.standing.is_full else (advanced.open_step or 0)
+            if wanted <= judged:
+                return advanced
+            judged = wanted
 
     def _next(self, advanced: Advanced) -> Outcome:
         if advanced.look_again is None:

@@ -77,7 +77,7 @@ class RolloutViews:
 
     def line(self, name: str) -> str:
         """One sentence about a set's rollout; empty where it has none."""
-        if name not in self.rollouts.names():
+        if self.rollouts.plan(name) is None:
             return ""
         row = self._row(self._see(name))
         at = f", step {row.step} of {row.steps}" if row.step else ""
@@ -88,7 +88,7 @@ class RolloutViews:
     def _see(self, name: str) -> _Seen:
         plan = self.rollouts.plan(name) or RolloutPlan()
         rollout = self.rollouts.get(name) or Rollout()
-        facts = {} if plan.invalid else self.facts.of(name, plan, rollout)
+        facts = {} if plan.invalid else self.facts.of(name, plan, judged=len(plan.steps))
         unmatched: tuple[TargetId, ...] = ()
         if not plan.invalid:
             unmatched = tuple(t.id for t in self.facts.targets(name) if t.id not in facts)
@@ -206,7 +206,14 @@ def _why_waiting(seen: _Seen, member: Member, facts: TargetFacts) -> str:
     if seen.open_step is not None and member.step > seen.open_step:
         return f"step {seen.open_step + 1} is not done"
     if facts.blocked:
-        return facts.blocked
+        late = sorted(str(id_) for id_ in facts.lacks if _is_later(seen, id_, member))
+        hint = f" ({', '.join(late)} is in a later step: it has to come first)" if late else ""
+        return facts.blocked + hint
     if not facts.is_online:
         return "its cluster is offline"
     return "waits for its turn"
+
+
+def _is_later(seen: _Seen, needed: TargetId, member: Member) -> bool:
+    other = seen.rollout.members.get(needed)
+    return other is not None and other.step > member.step

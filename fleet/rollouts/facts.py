@@ -25,6 +25,8 @@ class TargetFacts:
     """Reported as Synced and Healthy at what is assigned."""
     is_held_back: bool = False
     """The agent has it and waits for a dependency on its cluster."""
+    is_judged: bool = True
+    """Whether the next two were found out; nothing is let go before they are."""
     blocked: str = ""
     """Why it could not move if it were let go: a dependency, a budget, what is not supported."""
     needs: frozenset[TargetId] = frozenset()

@@ -128,7 +128,9 @@ class Gates:
         facts = self.facts[id_]
         if member.state is not TargetState.WAITING or member.refused or not facts.is_known:
             return False
-        if facts.candidate != member.digest or facts.blocked or facts.is_pinned:
+        if facts.candidate != member.digest or facts.is_pinned:
+            return False
+        if not facts.is_judged or facts.blocked:
             return False
         return facts.is_online and not any(
             self._comes_first(need, member.step) for need in facts.needs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import cast
 
 from fleet.model.identity import AppName, ClusterName, TargetId
@@ -32,6 +34,7 @@ class Bench:
         self.queues = Queues.make(cast("Clock", self.clock))
         self.state = State()
         self.agents = [ONE]
+        self.looked: list[str] = []
         self.records = Records(MemoryStore())
         self.joints = Joints(
             state=self.state,
@@ -40,8 +43,8 @@ class Bench:
             poller=cast("Poller", NoPoller()),
             fleet_repositories=frozenset(),
             agents=lambda: self.agents,
-            rolling=lambda: ["shop"],
-            rolling_of=lambda ids: {"shop" for id_ in ids if id_ == WEB},
+            look_at_rollouts=lambda: self.looked.append("all"),
+            look_at_rollouts_of=lambda ids: self.looked.extend(str(id_) for id_ in ids),
             handed_out=lambda _moved: None,
             remembered=tuple,
         )
@@ -100,3 +103,22 @@ async def test_a_removal_that_a_stop_cut_short_is_finished() -> None:
     bench.evaluated()
     await bench.clock.advance(0.02)
     assert await bench.is_due()
+
+
+async def test_every_news_of_a_target_makes_its_rollout_look() -> None:
+    bench = Bench()
+    target = cast("Target", SimpleNamespace(id=WEB, edges=()))
+    bench.state.replace_desired(Desired(targets={WEB: target}))
+    happenings: tuple[Callable[[], object], ...] = (
+        lambda: bench.joints.rendered(WEB),
+        lambda: bench.joints.settled(WEB),
+        lambda: bench.joints.assigned(frozenset({WEB})),
+        lambda: bench.joints.status_changed(ONE, frozenset({WEB})),
+        lambda: bench.joints.came_back(ONE),
+    )
+    for happens in happenings:
+        happens()
+        assert bench.looked == ["one/web"]
+        bench.looked.clear()
+    bench.joints.evaluated(frozenset())
+    assert bench.looked == ["all"]

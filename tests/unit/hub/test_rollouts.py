@@ -96,7 +96,9 @@ class Bench:
                 lease=LEASE,
                 is_rendering=self.rendering.__contains__,
                 has_failed=self.failed.__contains__,
+                is_removing=lambda _name: False,
             ),
+            look=lambda _name, _seconds: None,
             dispatch=self.due.add,
         )
         self.assignments = AssignmentRecords(
