@@ -6,7 +6,7 @@ shape is known to be right, and is what generating thousands of them goes throug
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from fleet.argo.fields import APPLICATION
@@ -14,7 +14,7 @@ from fleet.argo.names import metadata_problems, namespace_problem
 from fleet.argo.normalize import normalize_application
 from fleet.argo.reading import Reader, Remarks
 from fleet.argo.support import judge_annotations, judge_options, judge_policy
-from fleet.argo.sync_policy import ignore_differences, problems, sync_policy
+from fleet.argo.sync_policy import ignore_differences, judge_differences, problems, sync_policy
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Where
 from fleet.model.application import (
@@ -115,8 +115,10 @@ class ApplicationBuilder:
         policy = self._policy.read(spec.get("syncPolicy") or _NOTHING)
         annotations = metadata.get("annotations") or _NOTHING
         remarked = (*judge_options(policy.options), *judge_policy(policy))
-        texts = tuple(
-            SpecWarning(reason="SyncOption", message=text, where=self._where) for text in remarked
+        ignored = self._differences.read(spec.get("ignoreDifferences") or _NO_ITEMS)
+        texts = (
+            *self._warnings("SyncOption", remarked),
+            *self._warnings("IgnoreDifferences", judge_differences(ignored)),
         )
         return Application(
             name=AppName(metadata["name"]),
@@ -125,7 +127,7 @@ class ApplicationBuilder:
             sources=self._sources(spec),
             destination=Destination(**spec["destination"]),
             sync_policy=policy,
-            ignore_differences=self._differences.read(spec.get("ignoreDifferences") or _NO_ITEMS),
+            ignore_differences=ignored,
             labels=metadata.get("labels") or _NOTHING,
             annotations=annotations,
             finalizers=tuple(metadata.get("finalizers") or ()),
@@ -137,6 +139,9 @@ class ApplicationBuilder:
             warnings=remarks.warnings + texts,
             unsupported=remarks.unsupported + judge_annotations(annotations),
         )
+
+    def _warnings(self, reason: str, texts: Iterable[str]) -> Iterator[SpecWarning]:
+        return (SpecWarning(reason=reason, message=text, where=self._where) for text in texts)
 
     def _sources(self, spec: JsonObject) -> tuple[Source, ...]:
         """``spec.sources``, or the one of ``spec.source``."""

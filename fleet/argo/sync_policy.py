@@ -53,6 +53,15 @@ def ignore_differences(items: Iterable[JsonObject]) -> tuple[IgnoreDifference, .
     )
 
 
+def judge_differences(rules: Iterable[IgnoreDifference]) -> Iterator[str]:
+    """Yield a warning for each pointer of a rule that can name nothing."""
+    for position, rule in enumerate(rules):
+        for pointer in rule.json_pointers:
+            if not pointer.startswith("/"):
+                place = f"spec.ignoreDifferences[{position}].jsonPointers"
+                yield f"{place}: {pointer!r} names nothing, a JSON pointer starts with /"
+
+
 def problems(policy: JsonObject) -> Iterator[tuple[Path, str]]:
     """Yield (path below ``spec.syncPolicy``, what is wrong) for values that cannot be used."""
     backoff = (policy.get("retry") or _NOTHING).get("backoff") or _NOTHING

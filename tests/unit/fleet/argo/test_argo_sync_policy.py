@@ -106,3 +106,14 @@ def test_values_that_cannot_be_used_are_named(spec: str, message: str) -> None:
         read(spec)
     assert message in str(caught.value)
     assert "app.yaml" in str(caught.value)
+
+
+def test_a_pointer_that_can_name_nothing_is_a_warning() -> None:
+    application = read(
+        "ignoreDifferences: [{kind: Deployment, jsonPointers: [/spec/replicas, spec/paused]}]"
+    )
+    (warning,) = application.warnings
+    assert warning.reason == "IgnoreDifferences"
+    assert warning.message == (
+        "spec.ignoreDifferences[0].jsonPointers: 'spec/paused' names nothing, a JSON pointer starts with /"
+    )
