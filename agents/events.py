@@ -13,7 +13,7 @@ from fleet.errors import FleetError
 from fleet.kube.errors import NotFound
 from fleet.kube.port import ClusterPort, Resource
 from fleet.model.identity import ObjectRef
-from fleet.wire.requests import Event, Frame, Note
+from fleet.wire.requests import Event, EventRow, Frame, Note
 
 MOST_EVENTS = 500
 
@@ -30,7 +30,7 @@ async def read_events(cluster: ClusterPort, roots: Roots) -> AsyncGenerator[Fram
     if resource is None:
         raise NotFound("the cluster serves no Events")
     ownership = Ownership(cluster, discovery, roots)
-    newest: list[tuple[str, int, Event]] = []
+    newest: list[tuple[str, int, EventRow]] = []
     count = 0
     for namespace in sorted({ref.namespace or _HOME for ref in roots}):
         try:
@@ -49,7 +49,7 @@ async def read_events(cluster: ClusterPort, roots: Roots) -> AsyncGenerator[Fram
     if count > MOST_EVENTS:
         yield Note(message=f"{count - MOST_EVENTS} older events are left out")
     for _, _, event in sorted(newest, key=lambda item: item[:2]):
-        yield event
+        yield Event(row=event)
 
 
 async def _belonging(
@@ -58,7 +58,7 @@ async def _belonging(
     namespace: str,
     roots: Roots,
     ownership: Ownership,
-) -> AsyncGenerator[Event, None]:
+) -> AsyncGenerator[EventRow, None]:
     async with aclosing(cluster.pages(resource, namespace=namespace)) as pages:
         async for page in pages:
             for body in page.items:
@@ -79,7 +79,7 @@ def _about(body: JsonObject) -> tuple[ObjectRef, str]:
     return ref, str(about.get("uid") or "")
 
 
-def _event(body: JsonObject, ref: ObjectRef) -> Event:
+def _event(body: JsonObject, ref: ObjectRef) -> EventRow:
     series = body.get("series") or {}
     times = (
         series.get("lastObservedTime"),
@@ -90,7 +90,7 @@ def _event(body: JsonObject, ref: ObjectRef) -> Event:
     )
     source = body.get("reportingComponent") or (body.get("source") or {}).get("component")
     place = f"{ref.namespace}/" if ref.namespace else ""
-    return Event(
+    return EventRow(
         time=next((str(time) for time in times if time), ""),
         type=str(body.get("type") or ""),
         reason=str(body.get("reason") or ""),

@@ -7,7 +7,7 @@ decides by is changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents import comparisons
 from agents.apply import Applier, together
@@ -51,6 +51,7 @@ class LiveReader:
         """Say how what is there differs from what a sync would make of it; ``refs``: of these objects only."""
         section = self._section(target)
         desired = self.states.full(section, await self.cluster.discovery())
+        _check_known(refs, [*desired.refs, *self.inventories.of(target).entries])
         manifests = [
             item for item in desired.manifests if item.tracked and _is_asked(item.ref, refs)
         ]
@@ -204,7 +205,19 @@ def _row(
 
 
 def _is_asked(ref: ObjectRef, refs: Iterable[ObjectRef] | None) -> bool:
-    return refs is None or ref in refs
+    return refs is None or any(_means(wanted, ref) for wanted in refs)
+
+
+def _means(wanted: ObjectRef, ref: ObjectRef) -> bool:
+    """Whether a person means an object: where no namespace is said, in any."""
+    return wanted == (ref if wanted.namespace else replace(ref, namespace=""))
+
+
+def _check_known(refs: Iterable[ObjectRef] | None, known: Collection[ObjectRef]) -> None:
+    """An object that the application does not have is a mistake, and not one without differences."""
+    for wanted in refs or ():
+        if not any(_means(wanted, ref) for ref in known):
+            raise BadInput(f"the application has no object {wanted}")
 
 
 def _note(ref: ObjectRef, error: FleetError) -> ObjectNote:

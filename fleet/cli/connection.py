@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,9 @@ from fleet.runtime.settings import load_settings
 DEFAULT_HUB = "http://127.0.0.1:8080"
 TIMEOUT = 30.0
 """Seconds one call may take."""
+
+SILENCE = 90.0
+"""Seconds that an answer that is streamed may be silent: before it begins the hub may wait for an agent."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -72,6 +76,36 @@ class Connection:
         """Remove."""
         return asyncio.run(self._call("DELETE", path, None, kind))
 
+    async def parts(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+        """Ask for something that is streamed, and give it as it comes; raises what the hub answered instead."""
+        import aiohttp
+
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=SILENCE)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(
+                    f"{self.hub}/api/v1/{path}",
+                    params=query,
+                    headers=headers,
+                    ssl=self._tls(),
+                    allow_redirects=False,
+                ) as answer,
+            ):
+                if answer.status >= 400:
+                    raise _failure(answer.status, await answer.read())
+                async for part in answer.content.iter_any():
+                    yield part
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: BaseException) -> Transient:
+        return Transient(
+            f"the hub at {self.hub} cannot be reached: {str(error) or type(error).__name__}",
+            hint="is it running? --hub URL or FLEET_HUB say where",
+        )
+
     async def _call(self, method: str, path: str, body: msgspec.Struct | None, kind: type[T]) -> T:
         # half of the start-up time of a command, and only this one needs it
         import aiohttp
@@ -93,10 +127,7 @@ class Connection:
             ):
                 return _read(answer.status, await answer.read(), kind)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Transient(
-                f"the hub at {self.hub} cannot be reached: {str(error) or type(error).__name__}",
-                hint="is it running? --hub URL or FLEET_HUB say where",
-            ) from error
+            raise self._unreachable(error) from error
 
     def _token(self) -> str:
         if self.token_file is None:
@@ -132,13 +163,17 @@ _KINDS: dict[int, type[FleetError]] = {
 }
 
 
+def _failure(status: int, data: bytes) -> FleetError:
+    try:
+        message = str(msgspec.json.decode(data)["error"]["message"])
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        message = f"the hub answered with status {status}"
+    return _KINDS.get(status, Transient)(message)
+
+
 def _read(status: int, data: bytes, kind: type[T]) -> T:
     if status >= 400:
-        try:
-            message = str(msgspec.json.decode(data)["error"]["message"])
-        except (msgspec.MsgspecError, KeyError, TypeError):
-            message = f"the hub answered with status {status}"
-        raise _KINDS.get(status, Transient)(message)
+        raise _failure(status, data)
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as error:

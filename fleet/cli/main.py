@@ -11,6 +11,7 @@ import typer
 from fleet import __version__
 from fleet.cli import (
     appops,
+    appreads,
     apps,
     appsets,
     clusters,
@@ -47,6 +48,11 @@ for name, command in (
     ("history", appops.history_of_app),
     ("rollback", appops.roll_back_app),
     ("delete", appops.delete_app),
+    ("diff", appreads.diff_app),
+    ("events", appreads.events_of_app),
+    ("logs", appreads.logs_of_app),
+    ("manifests", appreads.manifests_of_app),
+    ("resources", appreads.resources_of_app),
 ):
     apps.app.command(name)(command)
 app.add_typer(appsets.app, name="appset")

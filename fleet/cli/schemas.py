@@ -12,11 +12,15 @@ import msgspec
 
 from fleet.cli.health import HealthRow
 from fleet.codec.jsontypes import JsonObject
-from fleet.wire import api, difference, rollouts
+from fleet.wire import api, appdiff, difference, requests, rollouts
 
 OUTPUTS: dict[str, type] = {
     "app-list": api.AppList,
     "app-get": api.AppDetail,
+    "app-diff": appdiff.AppDiff,
+    "app-events": requests.EventList,
+    "app-manifests": list[JsonObject],
+    "app-resources": requests.ResourceList,
     "appset-diff": api.AppSetDiff,
     "appset-list": api.AppSetList,
     "appset-get": api.AppSetRow,

@@ -17,6 +17,7 @@ import msgspec
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
 from fleet.wire import codec
+from fleet.wire.api import Row
 from fleet.wire.appdiff import ObjectDiff, ObjectNote, ResourceRow
 
 MAX_READS = 4
@@ -127,7 +128,7 @@ class LogLine(_Frame, frozen=True, kw_only=True, tag="log"):
     text: str
 
 
-class Event(_Frame, frozen=True, kw_only=True, tag="event"):
+class EventRow(Row, frozen=True, kw_only=True):
     """One event about an object of the application, or about one that such an object owns."""
 
     time: str
@@ -139,6 +140,24 @@ class Event(_Frame, frozen=True, kw_only=True, tag="event"):
     message: str
     count: int = 1
     source: str = ""
+
+
+class EventList(Row, frozen=True, kw_only=True):
+    """What ``fleet app events -o json`` prints, the newest last."""
+
+    items: tuple[EventRow, ...]
+
+
+class ResourceList(Row, frozen=True, kw_only=True):
+    """What ``fleet app resources -o json`` prints, owners before what they own."""
+
+    items: tuple[ResourceRow, ...]
+
+
+class Event(_Frame, frozen=True, kw_only=True, tag="event"):
+    """One event."""
+
+    row: EventRow
 
 
 class Manifest(_Frame, frozen=True, kw_only=True, tag="manifest"):

@@ -41,6 +41,13 @@ NAMESPACED_KINDS = {
     "ingresses.networking.k8s.io", "networkpolicies.networking.k8s.io",
     "horizontalpodautoscalers.autoscaling", "poddisruptionbudgets.policy",
 }  # fmt: skip
+READ_BY_PEOPLE = {
+    "pods": {"get", "list"},
+    "pods/log": {"get"},
+    "events": {"list"},
+    "replicasets.apps": {"list"},
+    "endpointslices.discovery.k8s.io": {"list"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +168,7 @@ def test_profile_namespaced_may_do_what_is_listed(target: ControlPlane, tools: T
     uid = {"namespaces/kube-system": {"get"}}
     own = dict.fromkeys(("configmaps", "secrets"), DEPLOYED_VERBS | {"update"})
     deployed = dict.fromkeys(NAMESPACED_KINDS, DEPLOYED_VERBS)
-    assert rights(target, AGENT, "apps") == uid | deployed
+    assert rights(target, AGENT, "apps") == uid | deployed | READ_BY_PEOPLE
     assert rights(target, AGENT, "gitops-fleet") == uid | own
     assert rights(target, AGENT, "kube-system") == uid
     assert rights(target, AGENT, "default") == uid

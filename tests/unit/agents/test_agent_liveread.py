@@ -185,3 +185,19 @@ async def test_resources_are_a_tree(spoke: Any, make: Any) -> None:
 async def test_a_target_of_another_cluster(spoke: Any, make: Any) -> None:
     with pytest.raises(BadInput, match="'app' is not assigned to this cluster"):
         await spoke.core.reader.resources("app")
+
+
+async def test_a_reference_without_a_namespace_means_any(spoke: Any, make: Any) -> None:
+    await shown(spoke, make, make.config_map("data", a="1"), make.config_map("other", a="1"))
+    for name in ("data", "other"):
+        spoke.cluster.edit("ConfigMap", "default", name, {"data": {"a": "2"}})
+    found = await spoke.core.reader.diff("app", (ObjectRef("", "ConfigMap", "", "data"),))
+    assert [item.ref for item in found.objects] == [str(DATA)]
+
+
+async def test_a_foreign_object_is_a_mistake_and_not_one_without_differences(
+    spoke: Any, make: Any
+) -> None:
+    await shown(spoke, make, make.config_map("data", a="1"))
+    with pytest.raises(BadInput, match="no object /ConfigMap:default/foreign"):
+        await spoke.core.reader.diff("app", (ObjectRef("", "ConfigMap", "default", "foreign"),))

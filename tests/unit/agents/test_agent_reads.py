@@ -430,7 +430,9 @@ async def test_events_of_the_application_and_of_what_it_owns(shop: Shop) -> None
     await shop.event("e6", "Pod/gone", "of nobody", lastTimestamp="2026-01-01T00:00:02Z")
     found = await all_of(read_events(shop.cluster, shop.roots))
     assert [
-        (item.object, item.message, item.count) for item in found if isinstance(item, Event)
+        (item.row.object, item.row.message, item.row.count)
+        for item in found
+        if isinstance(item, Event)
     ] == [
         ("default/Pod/web-a", "pulled", 1),
         ("default/ReplicaSet/web-1", "made", 4),
@@ -449,8 +451,8 @@ async def test_events_show_no_credentials_and_no_control_characters(shop: Shop) 
     await shop.event("e1", "Deployment/web", "pull https://me:hunter2@host/x \x1b[31mred\u202e")
     (found,) = await all_of(read_events(shop.cluster, shop.roots))
     assert isinstance(found, Event)
-    assert "hunter2" not in found.message
-    assert found.message.isprintable()
+    assert "hunter2" not in found.row.message
+    assert found.row.message.isprintable()
 
 
 async def test_only_the_newest_events_are_kept(shop: Shop) -> None:
@@ -459,7 +461,7 @@ async def test_only_the_newest_events_are_kept(shop: Shop) -> None:
         await shop.event(f"e{number}", "Deployment/web", str(number), lastTimestamp=stamp)
     found = await all_of(read_events(shop.cluster, shop.roots))
     assert notes(found) == ["2 older events are left out"]
-    kept = [item.message for item in found if isinstance(item, Event)]
+    kept = [item.row.message for item in found if isinstance(item, Event)]
     assert (kept[0], kept[-1], len(kept)) == ("2", str(MOST_EVENTS + 1), MOST_EVENTS)
 
 
