@@ -19,6 +19,7 @@ from agents.leaving import Leaving
 from agents.live import LiveTable
 from agents.liveread import LiveReader
 from agents.observe import Observer
+from agents.orphans import Orphans
 from agents.pacing import Pacer
 from agents.prediction import Predictor
 from agents.rating import Ratings
@@ -66,6 +67,7 @@ class Core:
     health: CustomHealth
     ratings: Ratings
     board: Board
+    orphans: Orphans
     engine: Engine
     reader: LiveReader
 
@@ -87,6 +89,7 @@ class Core:
         supervisor.spawn("health-rules", self.health.run)
         supervisor.spawn("ratings", self.ratings.run)
         supervisor.spawn("comparisons", self.engine.run_comparisons)
+        supervisor.spawn("orphans", self.orphans.run)
         supervisor.spawn("engine", work, drains=True)
 
     async def _stop_with(self, supervisor: Supervisor) -> None:
@@ -119,6 +122,7 @@ async def build_core(
     ignoring = Ignoring(jq)
     applier = Applier(around.cluster, table, clock, ignoring, concurrency=cluster.concurrency)
     states = DesiredStates(around.cache, around.name)
+    orphans = Orphans(around.cluster, clock, lambda: engine.assignment, every=sync.compare_every)
     targets = TargetSync(
         cluster=around.cluster,
         table=table,
@@ -136,6 +140,7 @@ async def build_core(
         board=board,
         pacer=Pacer(clock, not_ready=sync.not_ready_retry.total_seconds()),
         readiness=readiness,
+        orphans=orphans,
         clock=clock,
     )
     removal = Removal(
@@ -169,6 +174,7 @@ async def build_core(
         health=health,
         ratings=Ratings(health, table, clock),
         board=board,
+        orphans=orphans,
         engine=engine,
         reader=LiveReader(
             cluster=around.cluster,

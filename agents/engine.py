@@ -59,6 +59,7 @@ class Engine:
         sync.board.listen(self._status_changed)
         sync.table.listen(self.object_changed)
         sync.sharing.listen(self.object_changed)
+        sync.orphans.listen(self.object_changed)
         sync.observer.listen(self.kinds_changed)
 
     async def run(self) -> None:

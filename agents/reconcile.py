@@ -25,6 +25,7 @@ from agents.inventory import Inventories
 from agents.live import KindKey, LiveTable
 from agents.observe import Observer
 from agents.operations import Mode
+from agents.orphans import Orphans
 from agents.pacing import Pacer
 from agents.progress import Progress
 from agents.readiness import Readiness
@@ -73,6 +74,7 @@ class TargetSync:
     board: Board
     pacer: Pacer
     readiness: Readiness
+    orphans: Orphans
     clock: Clock
     compare: set[str] = field(default_factory=set)
     """Targets whose objects are to be read and compared in full in their next run."""
@@ -178,7 +180,8 @@ class TargetSync:
         """Tell everybody whose objects are shared; raises Denied where the application does not want to share."""
         target = run.section.target
         self.sharing.note(target, found.shared)
-        run.warning = sharing.warning(target, {**self.sharing.of(target), **found.shared})
+        shared = sharing.warning(target, {**self.sharing.of(target), **found.shared})
+        run.warning = "; ".join(filter(None, (shared, self.orphans.warning(target))))
         is_refused = manner_of(run.section, run.operation).fail_on_shared
         if found.shared and is_refused and run.mode is Mode.WORK:
             raise Denied(
@@ -337,7 +340,9 @@ class TargetSync:
         if any(step.verb in _WRITING for step in steps):
             whole = self._with_bodies(run, desired, discovery)
             steps = tuple(_with_bodies(step, whole) for step in steps)
-            progress.inventory = _begun(run, progress.inventory.planned(run.section, desired))
+            progress.inventory = _begun(
+                run, progress.inventory.planned(run.section, desired), found
+            )
             await self.inventories.store(progress.inventory)
         progress.phase = Phase.APPLYING
         self.epilogue.show(run)
@@ -378,12 +383,13 @@ def _with_bodies(step: Step, whole: Desired) -> Step:
     return replace(step, changes=tuple(replace(c, manifest=manifests[c.ref]) for c in step.changes))
 
 
-def _begun(run: Run, inventory: Inventory) -> Inventory:
+def _begun(run: Run, inventory: Inventory, found: Plan) -> Inventory:
     """Note in the operation's record that something is done for it."""
     record = inventory.operation
-    if run.mode is not Mode.WORK or record is None or record.is_touched:
+    if run.mode is not Mode.WORK or record is None:
         return inventory
-    return inventory.with_operation(replace(record, is_touched=True))
+    touched = replace(record, is_touched=True, pruned_waves=found.pruned_waves)
+    return inventory.with_operation(touched)
 
 
 def _has_failed(record: OperationRecord | None) -> bool:

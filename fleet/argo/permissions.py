@@ -86,6 +86,7 @@ def rules_for(project: AppProject, cluster: Cluster) -> ProjectRules:
         cluster_kinds_denied=_patterns(project.cluster_kinds_denied),
         namespace_kinds=None if namespace_kinds is None else _patterns(namespace_kinds),
         namespace_kinds_denied=_patterns(project.namespace_kinds_denied),
+        orphans=_orphans(project),
     )
 
 
@@ -113,6 +114,12 @@ def _is_deceptive(url: str) -> bool:
         or any(char.isspace() or not char.isprintable() for char in plain.strip())
         or any(part in (".", "..") for part in plain.split("/"))
     )
+
+
+def _orphans(project: AppProject) -> tuple[KindPattern, ...] | None:
+    """Return what of orphans is to be ignored, where the project warns of them."""
+    orphaned = project.orphaned
+    return _patterns(orphaned.ignore) if orphaned is not None and orphaned.warn else None
 
 
 def _patterns(rules: Iterable[KindRule]) -> tuple[KindPattern, ...]:

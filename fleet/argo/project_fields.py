@@ -52,9 +52,10 @@ APP_PROJECT = object_record(
             permitOnlyProjectScopedClusters=Flag(),
             sourceNamespaces=_TEXTS,
             syncWindows=Items(_WINDOW),
+            orphanedResources=_ORPHANED,
         )
         | silent(description=Text())
-        | safe(roles=Anything(), orphanedResources=_ORPHANED)
+        | safe(roles=Anything())
         | unsafe(
             signatureKeys=Anything(),
             sourceIntegrity=Anything(),

@@ -123,6 +123,8 @@ class ProjectRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     cluster_kinds_denied: tuple[KindPattern, ...] = ()
     namespace_kinds: tuple[KindPattern, ...] | None = None
     namespace_kinds_denied: tuple[KindPattern, ...] = ()
+    orphans: tuple[KindPattern, ...] | None = None
+    """orphanedResources: what is to be ignored, an empty pattern is any; None: nobody is warned."""
 
 
 class IgnoreRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
