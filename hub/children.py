@@ -21,6 +21,7 @@ from fleet.model.application import Application, Deletion
 from fleet.model.appset import ApplicationSet
 from fleet.model.identity import AppName, TargetId
 from fleet.model.project import AppProject
+from fleet.model.target import Target
 from fleet.model.world import World
 from hub.accepted import PARENT, Rows
 from hub.judgement import Judge, Outcome
@@ -40,6 +41,8 @@ class Adoption:
     choices: Mapping[AppName, Choice] = field(default_factory=dict)
     parents: frozenset[AppName] = frozenset()
     """Those that were there."""
+    targets: Mapping[TargetId, Target] = field(default_factory=dict)
+    """Their targets as they were: the decision lags by one evaluation where these change."""
     appsets: Mapping[str, ApplicationSet] = field(default_factory=dict)
     projects: Mapping[str, AppProject] = field(default_factory=dict)
     chains: Mapping[str, tuple[AppName, ...]] = field(default_factory=dict)
@@ -47,6 +50,11 @@ class Adoption:
     awaited: frozenset[TargetId] = frozenset()
     being_rendered: frozenset[TargetId] = frozenset()
     awaited_children: frozenset[AppName] = frozenset()
+
+    def lags(self, targets: Mapping[TargetId, Target], applications: Set[AppName]) -> bool:
+        """Whether parents are others now than those that were decided about."""
+        changed = any(targets.get(id_) != target for id_, target in self.targets.items())
+        return changed or not self.parents <= applications
 
     def extend(self, world: World) -> World:
         """Add sets and projects; documents of the fleet repositories come first."""
@@ -102,6 +110,7 @@ class Children:
         return Adoption(
             choices=choices,
             parents=frozenset(name for name, fact in facts.items() if not fact.parent.is_gone),
+            targets={fact.target.id: fact.target for fact in facts.values() if fact.target},
             appsets={key: item for each in rows.values() for key, item in each.appsets.items()},
             projects={key: item for each in rows.values() for key, item in each.projects.items()},
             chains={

@@ -202,7 +202,7 @@ class Evaluator:
             being_rendered=adoption.being_rendered,
             is_restless=outcome.is_provisional
             or any(choice.deferred for choice in adoption.choices.values())
-            or not adoption.parents <= applications.keys(),
+            or adoption.lags(targets, applications.keys()),
             evaluated=True,
         )
 

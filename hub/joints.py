@@ -116,7 +116,9 @@ class Joints:
         self._look_again()
 
     def rendered(self, id_: TargetId) -> None:
-        """A target has another candidate."""
+        """A target has another candidate; what it brings to the fleet may have waited for that."""
+        if id_.app in self.state.desired.children:
+            self.queues.brought()
         self._dispatch_soon(id_.cluster)
         self.look_at_rollouts_of((id_,))
         if id_ in self.state.pins:

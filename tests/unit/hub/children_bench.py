@@ -177,7 +177,7 @@ class Hub:
         self.joints = Joints(
             state=self.state, queues=self.queues, records=self.records,
             poller=cast("Poller", _NoPoller()), fleet_repositories=frozenset(), agents=tuple,
-            rolling=tuple, rolling_of=lambda _ids: (), handed_out=lambda _moved: None, remembered=tuple,
+            look_at_rollouts=lambda: None, look_at_rollouts_of=lambda _ids: None, handed_out=lambda _moved: None, remembered=tuple,
         )  # fmt: skip
         parents = Parents(
             accepted=self.accepted, state=self.state, syncs=self.syncs,

@@ -198,6 +198,26 @@ async def test_a_parent_with_one_child_that_renders_nothing_is_held(hub: Hub) ->
     assert await hub.commit(allowed) == ["root"]
 
 
+async def test_a_failure_in_between_changes_nothing(hub: Hub) -> None:
+    before = await hub.commit(ROOT, root=MANY)
+    await hub.commit(root=[configmap("own")])
+    assert await hub.commit(root=BadInput("broken")) == before
+    assert hub.state.desired.children[AppName("root")].waits_for.endswith("broken")
+    assert await hub.commit(root=[configmap("own")]) == before
+    assert hub.state.holds.keys() == {"children/root"}
+    assert await hub.commit(root=MANY) == before
+    assert not hub.state.holds
+
+
+async def test_what_was_decided_by_an_older_document_is_decided_again(hub: Hub) -> None:
+    manual = app("team", automated=None)
+    await hub.commit(app("root", project="late"), root=[manual], team=MANY[:1])
+    assert hub.apps() == ["root"]
+    await hub.commit(app("root", project="late"), project("late"))
+    assert hub.apps() == ["root", "team"], "the project came later"
+    assert await hub.commit(root=[app("team")]) == ["root", "team", "web-0"]
+
+
 async def test_a_held_parent_adopts_nothing_either(hub: Hub) -> None:
     before = await hub.commit(ROOT, root=MANY)
     assert await hub.commit(root=[app("new", "edge")]) == before
