@@ -30,6 +30,7 @@ def due(record: OperationRecord | None, now: datetime) -> OperationRecord | None
         is_final=False,
         hooks=(),
         results=(),
+        pruned_waves=(),
     )
 
 

@@ -47,6 +47,9 @@ class Plan:
     shared: Mapping[ObjectRef, str] = field(default_factory=dict)
     """Objects that belong to another application, which has them too."""
 
+    pruned_waves: tuple[int, ...] = ()
+    """Waves of everything that the operation under way prunes, or has pruned: give to its record."""
+
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
@@ -157,7 +160,8 @@ class _Planner:
         changes = [change for item in self._desired.manifests if (change := self._change(item))]
         prunes, forget, refused = self._prunes(confirmed=confirmed)
         changes = self._with_namespaces(changes)
-        places = self._deletion_places(prunes, is_last=prune_last)
+        waves = self._pruned_waves(prunes)
+        places = self._deletion_places(prunes, waves, is_last=prune_last)
         return Plan(
             steps=tuple(sequence(changes, self._hooks, places, self._waiting(changes))),
             out_of_sync=dict(sorted(self._out_of_sync.items())),
@@ -165,6 +169,7 @@ class _Planner:
             forget=forget,
             refused=refused,
             unconfirmed=tuple(sorted(self._unconfirmed)),
+            pruned_waves=waves,
             shared=self._shared,
         )
 
@@ -263,11 +268,17 @@ class _Planner:
             if item.tracked and (is_whole or item.ref in applied)
         }
 
+    def _pruned_waves(self, deletions: Iterable[Deletion]) -> tuple[int, ...]:
+        """Waves of all that is pruned; those of what is gone already count, or the rest would change places."""
+        record = self._inventory.operation
+        before = record.pruned_waves if record is not None and not record.stage.is_over else ()
+        return tuple(sorted({*before, *(item.wave for item in deletions)}))
+
     def _deletion_places(
-        self, deletions: Sequence[Deletion], *, is_last: bool
+        self, deletions: Iterable[Deletion], pruned_waves: Iterable[int], *, is_last: bool
     ) -> dict[order.Place, list[Deletion]]:
         """Prune in mirrored waves, and what shall go last after the last wave of the sync."""
-        mirror = order.mirrored(item.wave for item in deletions)
+        mirror = order.mirrored(pruned_waves)
         rank = SyncPhase.SYNC.rank
         waves = [m.wave for m in self._desired.manifests if m.key[0] == rank]
         waves += [task.wave for task in self._hooks if task.phase is SyncPhase.SYNC]

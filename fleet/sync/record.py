@@ -53,6 +53,8 @@ class OperationRecord:
     """It failed on something that does not pass by itself: a hook, or somebody who stopped it."""
     is_partial: bool = False
     """It is about some objects only: it says nothing about the artifact."""
+    pruned_waves: tuple[int, ...] = ()
+    """Waves of everything that this try prunes: they are mirrored among each other, also when some is gone."""
     is_touched: bool = False
     """Something was applied, pruned or run for it."""
     hooks: tuple[HookRun, ...] = ()

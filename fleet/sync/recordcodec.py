@@ -31,6 +31,7 @@ class RecordText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_final: bool = False
     is_partial: bool = False
     is_touched: bool = False
+    pruned_waves: tuple[int, ...] = ()
     hooks: tuple[_HookRow, ...] = ()
     results: tuple[ResourceResult, ...] = ()
 
@@ -55,6 +56,7 @@ def encode(record: OperationRecord | None) -> RecordText | None:
         is_final=record.is_final,
         is_partial=record.is_partial,
         is_touched=record.is_touched,
+        pruned_waves=record.pruned_waves,
         hooks=tuple((run.phase, str(run.ref), run.state, run.message) for run in record.hooks),
         results=record.results,
     )
@@ -80,6 +82,7 @@ def decode(text: RecordText | None) -> OperationRecord | None:
         is_final=text.is_final,
         is_partial=text.is_partial,
         is_touched=text.is_touched,
+        pruned_waves=text.pruned_waves,
         hooks=tuple(_run(row) for row in text.hooks),
         results=text.results,
     )

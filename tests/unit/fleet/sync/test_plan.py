@@ -25,6 +25,7 @@ from fleet.sync.manifest import Manifest, tracking_id
 from fleet.sync.order import key_of
 from fleet.sync.plan import Plan, plan, plan_removal, to_compare
 from fleet.sync.policy import NOTHING, Permission
+from fleet.sync.record import OperationRecord
 from fleet.sync.steps import Reason, Step, Verb, wait_healthy
 
 ALL = Permission(apply_new=True, heal=True, prune=True, allow_empty=False)
@@ -221,6 +222,18 @@ def test_deleting_is_mirrored_and_first_at_its_place() -> None:
         "PRUNE n x",
         "WAIT_GONE x n",
     ]
+
+
+def test_what_is_left_to_prune_keeps_its_place_when_the_rest_is_gone() -> None:
+    cluster = deployed(manifest("low"), manifest("high", wave=2), manifest("stays"))
+    wanted = desired(manifest("stays"), manifest("one", wave=1), artifact="sha256:b")
+    first = plan(wanted, cluster.inventory, cluster.live, ALL)
+    assert first.pruned_waves == (0, 2)
+    assert [step.wave for step in first.steps if step.verb is Verb.PRUNE] == [0, 2]
+    record = OperationRecord(id="op", pruned_waves=first.pruned_waves)
+    cluster.delete(ref("high"), cluster.live[ref("high")].uid)
+    later = plan(wanted, cluster.inventory.with_operation(record), cluster.live, ALL)
+    assert [step.wave for step in later.steps if step.verb is Verb.PRUNE] == [2]
 
 
 # Reasons and policy
