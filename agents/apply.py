@@ -19,7 +19,7 @@ from agents.live import LiveTable
 from agents.writing import Writer
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import FleetError, NotReady, Transient
-from fleet.kube.errors import Conflict, NotFound, UnknownKind
+from fleet.kube.errors import Conflict, NotFound, NotServed, UnknownKind
 from fleet.kube.port import ClusterPort, Propagation, Resource
 from fleet.model.identity import ObjectRef
 from fleet.runtime.clock import Clock
@@ -39,6 +39,8 @@ _DELETED = Counter("fleet_agent_deletes_total", "Deletions by result.", ["result
 _USUAL = Manner()
 _LIST_FROM = 3
 _TRIES = 3
+_VERSIONS = 2
+"""How often a kind is looked for anew because it is served in another version than a moment ago."""
 
 
 def propagation_of(manner: Manner) -> Propagation:
@@ -159,13 +161,22 @@ class Applier:
 
     async def gone(self, ref: ObjectRef, uid: str) -> bool:
         """Look whether an object is gone, or another one has taken its name."""
-        resource = await self.served(ref)
-        if resource is None:
-            return True
-        try:
-            live = await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
-        except NotFound:
-            return True
+        for _ in range(_VERSIONS):
+            resource = await self.served(ref)
+            if resource is None:
+                return True
+            try:
+                live = await self._cluster.get(
+                    resource, ref.namespace, ref.name, metadata_only=True
+                )
+            except NotServed:
+                await self._cluster.discovery(refresh=True)
+                continue
+            except NotFound:
+                return True
+            break
+        else:
+            return False
         return bool(uid) and live["metadata"].get("uid") != uid
 
     async def why_not_gone(self, ref: ObjectRef) -> str:
@@ -219,6 +230,14 @@ class Applier:
 
     async def _write(self, manifest: Manifest, manner: Manner) -> JsonObject:
         resource = await self.resource_for(manifest)
+        try:
+            return await self._write_as(resource, manifest, manner)
+        except NotServed:
+            await self._cluster.discovery(refresh=True)
+            await self.resource_for(manifest)
+            raise
+
+    async def _write_as(self, resource: Resource, manifest: Manifest, manner: Manner) -> JsonObject:
         if manifest.manager:
             async with self._slots:
                 return await self._writer.write_beside_others(
@@ -264,6 +283,11 @@ class Applier:
                 return Applied(change)
             async with self._slots:
                 live = await self._delete_ours(resource, change, target, propagation)
+        except NotServed:
+            # In this version: that says nothing about the object.
+            await self._cluster.discovery(refresh=True)
+            error = NotReady("the cluster serves its kind otherwise than a moment ago")
+            return Applied(change, error=error.at(object=str(ref)))
         except (NotFound, Conflict):
             # Gone, or its UID is another's: either way ours is not there.
             live = None

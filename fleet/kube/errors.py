@@ -24,6 +24,10 @@ class NotFound(FleetError):
     reason = "NotFound"
 
 
+class NotServed(NotFound):
+    """The server does not even know the path: it serves the kind in another version now, or not at all."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldCause:
     """A field that the API server complained about, and what it said (without the value)."""
@@ -158,17 +162,8 @@ def from_status(
     if code == 413 or any(phrase in text for phrase in _LIMITS):
         return TooLarge("the object is too large for the cluster's store", where=place)
     match code:
-        case 404 if (body.get("details") or {}).get(
-            "kind"
-        ) == "namespaces" and "Namespace:" not in where:
-            name = one_line(str((body.get("details") or {}).get("name") or ""))
-            return NoNamespace(
-                f'namespace "{name}" does not exist',
-                where=place,
-                hint="create it, or set syncOptions CreateNamespace=true",
-            )
         case 404:
-            return NotFound("not found", where=place)
+            return _missing(body, place)
         case 409 if reason == "AlreadyExists":
             return AlreadyExists("already exists", where=place)
         case 409:
@@ -188,6 +183,20 @@ def from_status(
     return Transient(
         f"the API server answered {code}: {shown}", where=place, retry_after=retry_after
     )
+
+
+def _missing(body: JsonObject, place: Where) -> FleetError:
+    details = body.get("details") or {}
+    if not details.get("name"):
+        # A path that is served is answered with the name of what is not there.
+        return NotServed("the cluster does not serve its kind in this version", where=place)
+    if details.get("kind") == "namespaces" and "Namespace:" not in place.object:
+        return NoNamespace(
+            f'namespace "{one_line(str(details.get("name") or ""))}" does not exist',
+            where=place,
+            hint="create it, or set syncOptions CreateNamespace=true",
+        )
+    return NotFound("not found", where=place)
 
 
 def _busy(text: str, place: Where, retry_after: float | None) -> TooManyRequests:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.embedded.patches import merge_patch
 from fleet.errors import FleetError, Where
-from fleet.kube.errors import AlreadyExists, Conflict, Gone, NotFound
+from fleet.kube.errors import AlreadyExists, Conflict, Gone, NotServed
 from fleet.kube.port import (
     FIELD_MANAGER,
     Discovery,
@@ -155,6 +155,7 @@ class FakeCluster:
     ) -> JsonObject:
         """One object."""
         await self._arrive("get", resource.describe(namespace, name))
+        self._served(resource)
         return view(
             self.store.live(resource, namespace, name), resource, metadata_only=metadata_only
         )
@@ -340,6 +341,7 @@ class FakeCluster:
         dry_run: bool = False,
     ) -> JsonObject | None:
         """Ask for deletion."""
+        self._served(resource)
         where = resource.describe(namespace, name)
         await self._arrive("delete", where)
         self._admit(Write("delete", where), dry_run=dry_run)
@@ -393,4 +395,4 @@ class FakeCluster:
 
     def _served(self, resource: Resource) -> None:
         if resource not in self.store.resources:
-            raise NotFound("the cluster serves no such kind", where=Where(object=resource.plural))
+            raise NotServed("the cluster serves no such kind", where=Where(object=resource.plural))

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from fleet.kube.errors import (
     Invalid,
     NoNamespace,
     NotFound,
+    NotServed,
     Terminating,
 )
 from fleet.kube.port import (
@@ -299,6 +300,18 @@ async def test_create_get_and_already_exists(place: Place) -> None:
     assert await place.cluster.get(maps, place.namespace, "a") == made
     with pytest.raises(AlreadyExists):
         await place.cluster.create(maps, place.config_map("a", x="1"))
+
+
+async def test_a_version_that_is_not_served_is_told_from_an_object_that_is_not_there(
+    place: Place,
+) -> None:
+    maps = replace(await place.resource("ConfigMap"), version="v9")
+    with pytest.raises(NotServed):
+        await place.cluster.get(maps, place.namespace, "a")
+    with pytest.raises(NotServed):
+        await place.cluster.delete(maps, place.namespace, "a")
+    with pytest.raises(NotServed):
+        await place.cluster.apply(maps, {**place.config_map("a"), "apiVersion": "v9"})
 
 
 async def test_missing_object_and_namespace_are_not_found(place: Place) -> None:

@@ -16,6 +16,7 @@ from fleet.kube.errors import (
     Invalid,
     NoNamespace,
     NotFound,
+    NotServed,
     Terminating,
     TooLarge,
     TooManyRequests,
@@ -32,7 +33,8 @@ def status(message: str = "", reason: str = "", **details: Any) -> dict[str, Any
 @pytest.mark.parametrize(
     ("code", "body", "kind", "base", "words"),
     [
-        (404, status('configmaps "a" not found', "NotFound", kind="configmaps"), NotFound, FleetError, "not found"),
+        (404, {}, NotServed, NotFound, "does not serve"),
+        (404, status('configmaps "a" not found', "NotFound", kind="configmaps", name="a"), NotFound, FleetError, "not found"),
         (404, status('namespaces "shop" not found', "NotFound", kind="namespaces", name="shop"), NoNamespace, NotReady,
          'namespace "shop" does not exist'),
         (409, status('configmaps "a" already exists', "AlreadyExists"), AlreadyExists, Conflict, "already exists"),
