@@ -43,7 +43,7 @@ class Leaving:
         self._clock = clock
 
     async def begin(self, progress: Progress, manner: Manner) -> None:
-        """End the hooks of syncs, mark what they left to go, and see how the hooks of the leaving are."""
+        """End the hooks of syncs, and see how the hooks of the leaving are."""
         if _is_leaving(progress.inventory.operation):
             await self._hooks.look(progress)
             await self._forget_failed(progress)
@@ -52,6 +52,10 @@ class Leaving:
             started = int(self._clock.now().timestamp())
             record = OperationRecord(id=_KIND, kind=_KIND, started=started, attempt=started)
             progress.inventory = progress.inventory.with_operation(record)
+        await self._hooks.tidy(progress, propagation_of(manner))
+
+    async def clear(self, progress: Progress, manner: Manner) -> None:
+        """Delete what hooks of syncs left."""
         own = {run.ref for run in _runs(progress)}
         progress.inventory = progress.inventory.with_hooks(
             replace(entry, unwanted=True)

@@ -84,6 +84,7 @@ class Removal:
         await self.leaving.begin(progress, manner)
         if not await self.leaving.run(SyncPhase.PRE_DELETE, progress, manner):
             return False
+        await self.leaving.clear(progress, manner)
         nothing = Desired(target=inventory.target, artifact="")
         await self.steps.carry_out(found.steps, nothing, progress, manner)
         if progress.is_waiting or progress.errors:

@@ -175,8 +175,8 @@ def big(revision: int, names: range) -> Inventory:
 
 
 def test_a_write_cut_short_loses_no_object() -> None:
-    old = encode(big(1, range(200)), "i", limit=8000)
-    new = encode(big(2, range(100, 300)), "i", limit=8000)
+    old = encode(big(1, range(200)), "i", limit=4500)
+    new = encode(big(2, range(100, 300)), "i", limit=4500)
     assert len(new) > 2
     assert not set(old) & set(new)
     half = list(new.values())[: len(new) // 2]
@@ -206,7 +206,7 @@ def test_unreadable_texts_are_corrupt(text: str) -> None:
 
 
 def test_parts_missing_or_mixed_are_corrupt() -> None:
-    texts = list(encode(big(1, range(200)), "i", limit=8000).values())
+    texts = list(encode(big(1, range(200)), "i", limit=4500).values())
     with pytest.raises(Corrupt, match="incomplete"):
         decode(texts[1:])
     with pytest.raises(Corrupt, match="incomplete"):
