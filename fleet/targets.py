@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from fleet.argo.permissions import permits_destination, permits_source
+from fleet.argo.permissions import permits_application_in, permits_destination, permits_source
 from fleet.argo.reading import Problem
 from fleet.argo.references import parse_references
 from fleet.codec.redaction import redact
@@ -194,6 +194,11 @@ def _admit(application: Application, cluster: Cluster, world: World) -> None:
             f"application references project {application.project} which does not exist",
             hint=f"did you mean {near[0]}?" if near else "",
         ).at(field="spec.project")
+    if not permits_application_in(project, application.namespace):
+        raise Denied(
+            f"application in namespace '{application.namespace}' is not permitted to use project '{project.name}'",
+            hint="add it to the project's sourceNamespaces",
+        ).at(field="metadata.namespace")
     for source in application.sources:
         if not permits_source(project, source.repo_url):
             raise Denied(

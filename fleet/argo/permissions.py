@@ -42,6 +42,19 @@ def permits_namespace(project: AppProject, namespace: str) -> bool:
     return any(matches_glob(pattern, namespace) for pattern in project.source_namespaces)
 
 
+def permits_application_in(project: AppProject, namespace: str) -> bool:
+    """Tell whether Applications of a namespace may use the project, where it has a list of others than its own.
+
+    Without one any may: the namespace of a document in git is no boundary that somebody guards.
+    """
+    patterns = project.source_namespaces
+    return (
+        not patterns
+        or namespace == project.namespace
+        or any(matches_glob(pattern, namespace) for pattern in patterns)
+    )
+
+
 def permits_destination(project: AppProject, cluster: Cluster, namespace: str) -> bool:
     """Tell whether Applications of the project may go to a namespace of a cluster."""
     if project.only_scoped_clusters and cluster.project != project.name:

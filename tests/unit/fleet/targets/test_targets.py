@@ -178,6 +178,21 @@ def test_permitted_by_its_project() -> None:
     assert [target.held for target in found.targets.values()] == [""]
 
 
+@pytest.mark.parametrize(
+    ("namespaces", "held"),
+    [((), False), (("team-*",), True), (("argo*",), False), (("team-*", "argocd"), False)],
+)
+def test_source_namespaces(namespaces: tuple[str, ...], held: bool) -> None:
+    project = replace(TEAM, namespace="projects", source_namespaces=namespaces)
+    found = resolve(application(project="team"), replace(WORLD, projects={"team": project}))
+    (target,) = found.targets.values()
+    assert bool(target.held) is held
+    if held:
+        assert target.held == (
+            "application in namespace 'argocd' is not permitted to use project 'team'"
+        )
+
+
 def test_references_are_given_for_the_graph() -> None:
     found = resolve(application(annotations={"gitopsfleet.io/depends-on": "base, set/infra?"}))
     (references,) = found.references.values()
