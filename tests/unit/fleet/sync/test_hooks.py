@@ -80,7 +80,7 @@ def test_phases(annotations: dict[str, str], phases: tuple[SyncPhase, ...] | Non
         ({"policy": "HookFailed", "helm_policy": "hook-succeeded"}, {DeletePolicy.FAILED, DeletePolicy.SUCCEEDED}),
         ({"policy": "Never"}, {DeletePolicy.BEFORE_CREATION}),
     ],
-    ids=str,
+    ids=["none", "one", "two", "helm's", "both", "unknown"],
 )  # fmt: skip
 def test_delete_policies(annotations: dict[str, str], policies: set[DeletePolicy]) -> None:
     assert hooks.policies_of(body(**annotations)) == policies

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import product
 
 import pytest
 
 from fleet.codec.jsontypes import JsonObject
+from fleet.model.identity import ObjectRef
+from fleet.sync.inventory import Entry, Inventory
+from fleet.sync.inventorycodec import decode, encode
 from fleet.sync.protection import (
     Protection,
     deletion_in,
@@ -72,3 +76,31 @@ def test_what_holds() -> None:
 def test_an_approval_is_of_this_operation_or_a_later_one(approved: str, expected: bool) -> None:
     began = datetime(2026, 3, 4, 10, 0, 0, 500_000, tzinfo=UTC)
     assert is_confirmed(approved, began) is expected
+
+
+def test_it_survives_in_the_inventory() -> None:
+    entries = {
+        ref: Entry(ref=ref, pruning=pruning, deletion=deletion, keep=keep, prune_last=keep)
+        for number, (pruning, deletion, keep) in enumerate(
+            product(Protection, Protection, (False, True))
+        )
+        if (ref := ObjectRef("", "ConfigMap", "shop", str(number)))
+    }
+    inventory = Inventory(
+        target="app",
+        cluster_uid="u",
+        entries=dict(sorted(entries.items())),
+        general=Protection.CONFIRM,
+        approved="2026-01-01T00:00:00Z",
+    )
+    assert decode(encode(inventory, "i").values()) == inventory
+
+
+def test_what_an_older_agent_kept_stays_kept() -> None:
+    inventory = Inventory(
+        target="app",
+        cluster_uid="u",
+        entries={(ref := ObjectRef("", "ConfigMap", "shop", "a")): Entry(ref=ref, keep=True)},
+    )
+    (text,) = encode(inventory, "i").values()
+    assert decode([text.replace(",1]", ",true]")]) == inventory
