@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 
 import pytest
@@ -223,3 +224,46 @@ def test_an_extraneous_object_does_not_count(fleet: Fleet) -> None:
     fleet.commit({f"{name}/left.yaml": None})
     fleet.wait_row(f"{CLUSTER}/{name}", sync="OutOfSync")
     assert fleet.get(CLUSTER, at("configmaps", NAMESPACE, f"{name}-kept")) is not None
+
+
+def test_differences_are_shown_without_the_values_of_secrets(fleet: Fleet) -> None:
+    name, canary = "shown", "canary-3f9c"
+    secret: JsonObject = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "stringData": {"password": f"{canary}-git", "same": f"{canary}-same"},
+    }
+    made = app(fleet, name, RULES["json-pointer"])
+    made["spec"]["syncPolicy"]["automated"] = {"prune": True}
+    fleet.commit(
+        {
+            f"fleet/{name}.yaml": documents(made),
+            f"{name}/secret.yaml": documents(secret),
+            f"{name}/web.yaml": deployment(name),
+        }
+    )
+    fleet.wait_good(f"{CLUSTER}/{name}")
+    assert fleet.cli("app", "diff", name).status == 0
+    scale(fleet, name, 3)
+    changed = base64.b64encode(f"{canary}-live".encode()).decode()
+    fleet.change(CLUSTER, at("secrets", NAMESPACE, name), {"data": {"password": changed}})
+    fleet.wait_row(f"{CLUSTER}/{name}", sync="OutOfSync")
+    cursor = fleet.cursor(CLUSTER)
+
+    ran = fleet.cli("app", "diff", name, "-o", "json")
+    (found,) = ran.json["objects"]
+    assert ran.status == 3
+    assert (found["ref"], found["paths"]) == (f"/Secret:{NAMESPACE}/{name}", ["data.password"])
+    assert "*** (old value)" in found["diff"]
+    looks = (
+        ("diff", name),
+        ("manifests", name),
+        ("manifests", name, "--live"),
+        ("resources", name),
+    )
+    shown = [ran, *(fleet.cli("app", *words) for words in looks)]
+    assert [each.status for each in shown] == [3, 3, 0, 0, 0]
+    encoded = base64.b64encode(canary.encode()).decode()[:12]
+    assert not [each for each in shown if canary in each.text or encoded in each.text]
+    assert written(cursor) == []
