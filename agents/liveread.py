@@ -80,13 +80,13 @@ class LiveReader:
         """Return what git says (with our marks), or the objects as they live; Secrets masked, sorted as applied."""
         section = self._section(target)
         desired = self.states.full(section, await self.cluster.discovery())
+        # A namespace that is made because there was none is not the application's.
+        manifests = [item for item in desired.manifests if item.tracked]
         if not live:
-            return [masked(item.body) for item in desired.manifests]
-        bodies = await self._live(desired.manifests)
+            return [masked(item.body) for item in manifests]
+        bodies = await self._live(manifests)
         return [
-            masked(_without_managers(bodies[item.ref]))
-            for item in desired.manifests
-            if item.ref in bodies
+            masked(_without_managers(bodies[item.ref])) for item in manifests if item.ref in bodies
         ]
 
     async def resources(self, target: str) -> list[ResourceRow]:

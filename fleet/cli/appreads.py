@@ -23,6 +23,7 @@ from fleet.cli.output import (
     Column,
     Format,
     Output,
+    forget_reader,
     note,
     print_rows,
     print_value,
@@ -252,6 +253,9 @@ def logs_of_app(
         read(connection(context), name, ReadKind.LOGS, query, take)
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
+    except BrokenPipeError:
+        forget_reader()
+        raise typer.Exit(Exit.OK) from None
 
 
 def tree(rows: Iterable[ResourceRow]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -29,7 +28,7 @@ from fleet.cli import (
 )
 from fleet.cli.exits import Exit
 from fleet.cli.options import global_options
-from fleet.cli.output import note
+from fleet.cli.output import forget_reader, note
 from fleet.codec.redaction import redact
 from fleet.errors import FleetError
 
@@ -91,8 +90,7 @@ def main() -> None:
         note(f"fleet: {redact(str(error))}")
         sys.exit(Exit.FAILED)
     except BrokenPipeError:
-        # the reader of our output has seen enough; whatever is still buffered has nowhere to go
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_reader()
         sys.exit(Exit.OK)
 
 

@@ -6,6 +6,7 @@ in names and messages that came from elsewhere never reach the terminal.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -97,6 +98,11 @@ def note(text: str) -> None:
 def plain(text: str) -> str:
     """Drop control and direction characters that could fool a terminal or its reader."""
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
+
+
+def forget_reader() -> None:
+    """Whoever reads our output has seen enough; whatever is still buffered has nowhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def progress(text: str) -> AbstractContextManager[object]:

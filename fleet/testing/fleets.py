@@ -135,10 +135,18 @@ class Fleet:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "fleet.cli.main", *arguments],
             input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
-            env={**os.environ, **self.estate.environment, "FLEET_HUB": self.estate.url,
-                 "FLEET_TOKEN_FILE": str(self.estate.token_file)},
+            env=self.cli_environment(),
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    def cli_environment(self) -> dict[str, str]:
+        """The environment in which the ``fleet`` command finds this fleet's hub."""
+        return {
+            **os.environ,
+            **self.estate.environment,
+            "FLEET_HUB": self.estate.url,
+            "FLEET_TOKEN_FILE": str(self.estate.token_file),
+        }
 
     # asking
 
