@@ -9,6 +9,7 @@ from datetime import datetime
 from fleet.errors import Corrupt, FleetError
 from fleet.model.assignment import RetryPolicy
 from fleet.sync import retry
+from fleet.sync.desired import Desired
 from fleet.sync.hooks import HookTask
 from fleet.sync.phases import Stage, StageEvent, next_stage
 from fleet.sync.record import OperationRecord
@@ -84,9 +85,10 @@ def _concluded(
 
 
 def _while_running(record: OperationRecord, found: Findings, now: datetime) -> OperationRecord:
+    if record.active:
+        # What is at work ends first: nothing is done about a failure beside a hook that runs.
+        return record
     if record.failed:
-        if record.active:
-            return record
         run = record.failed[0]
         text = f"{run.phase.value} hook {run.ref.kind} {run.ref.name} failed"
         message = f"{text}: {run.message}" if run.message else text
@@ -97,7 +99,7 @@ def _while_running(record: OperationRecord, found: Findings, now: datetime) -> O
         return _broken(record, str(found.error), is_final=False)
     if found.broken:
         return _broken(record, found.broken, is_final=False)
-    if found.error is not None or found.is_waiting or record.active:
+    if found.error is not None or found.is_waiting:
         return record
     return _ended(record, StageEvent.DONE, "", now)
 
@@ -115,6 +117,11 @@ def _when_passed(record: OperationRecord, found: Findings) -> OperationRecord:
 def is_attempt(error: FleetError) -> bool:
     """Whether an error ends a try: nobody's word that passes by itself, nor damage that is repaired by fetching anew."""
     return retry.is_attempt(error) and not isinstance(error, Corrupt)
+
+
+def is_invalid(desired: Desired) -> bool:
+    """Whether an artifact holds what nobody can apply, and no waiting will change it."""
+    return any(is_attempt(problem.error) for problem in desired.problems)
 
 
 def _broken(record: OperationRecord, message: str, *, is_final: bool) -> OperationRecord:

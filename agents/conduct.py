@@ -89,7 +89,9 @@ class Conductor:
         pending = _pending(run, desired)
         match run.mode:
             case Mode.WORK if run.is_permitted:
-                return tuple(t for t in pending if t.phase.rank < SyncPhase.SYNC_FAIL.rank)
+                # What is not there yet (a kind) holds back only what comes after everything is applied.
+                last = SyncPhase.POST_SYNC if desired.problems else SyncPhase.SYNC_FAIL
+                return tuple(t for t in pending if t.phase.rank < last.rank)
             case Mode.FAIL:
                 return tuple(t for t in pending if t.phase is SyncPhase.SYNC_FAIL)
             case Mode.HOLD if not run.waits_for:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from agents import consent, sharing
+from agents import conclusions, consent, sharing
 from agents.apply import Applier, propagation_of
 from agents.assignment import Assignment
 from agents.board import Board
@@ -273,13 +273,16 @@ class TargetSync:
                 allowed = replace(allowed, prune=False)
                 run.progress.look_again = 1.0
         tasks = self.conductor.tasks(run, desired)
+        if tasks and conclusions.is_invalid(desired):
+            # As with Argo CD no hook runs for what cannot be applied as a whole.
+            tasks, allowed = (), NOTHING
         found = plan(
             desired,
             inventory,
             live,
             allowed,
             claimed=claimed,
-            hooks=() if desired.problems else tasks,
+            hooks=tasks,
             prune_last=PRUNE_LAST in run.working.sync_options,
             confirmed=consent.is_approved(run),
         )
@@ -320,7 +323,7 @@ class TargetSync:
         inventory = before.planned(run.section, nothing)
         if not run.is_gated:
             inventory = inventory.with_farewell(farewell.encode(desired.hooks))
-        if inventory != before and inventory.entries:
+        if inventory != before and (inventory.entries or inventory.farewell):
             run.progress.inventory = inventory
             await self.inventories.store(inventory)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from fleet.errors import Transient
+from fleet.errors import BadInput, Transient
 from fleet.kube.errors import OutcomeUnknown
 from fleet.model.assignment import Operation, RetryPolicy
 from fleet.model.report import Phase, Sync
@@ -391,3 +392,62 @@ async def test_lost_records_know_hooks_from_objects(spoke: Any, make: Any) -> No
     inventory = spoke.core.inventories.get("app")
     assert [ref.name for ref in inventory.entries] == ["a"]
     assert [ref.name for ref in inventory.hooks] == ["before"]
+
+
+async def test_no_hook_runs_for_what_cannot_be_applied(spoke: Any, make: Any) -> None:
+    bad = make.config_map("bad") | {
+        "metadata": {"name": "bad", "annotations": {"argocd.argoproj.io/sync-wave": "soon"}}
+    }
+    digest = await spoke.artifact(job("before", "PreSync"), make.config_map("a"), bad)
+    spoke.assign(make.section("app", digest, retry=RetryPolicy(limit=0)))
+    await spoke.until(lambda: operation(spoke) is not None and operation(spoke).phase == "Failed")
+    assert made(spoke) == []
+
+
+async def test_a_kind_that_is_not_there_yet_holds_back_only_postsync(spoke: Any, make: Any) -> None:
+    later = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    digest = await spoke.artifact(job("before", "PreSync"), later, job("after", "PostSync"))
+    spoke.assign(make.section("app", digest))
+    await running(spoke, "before")
+    finish(spoke, "before")
+    await spoke.idle()
+    assert made(spoke) == ["before"]
+    assert operation(spoke).phase == "Running"
+
+
+async def test_a_failure_beside_a_hook_waits_for_its_end(spoke: Any, make: Any) -> None:
+    digest = await spoke.artifact(
+        job("during", "Sync"), make.config_map("a"), job("clean-up", "SyncFail")
+    )
+    spoke.assign(make.section("app", digest, retry=RetryPolicy(limit=0)))
+    await running(spoke, "during")
+    spoke.cluster.fail("apply", "/ConfigMap:default/a", BadInput("no"), times=9)
+    await spoke.cluster.delete(spoke.cluster.store.resource("ConfigMap"), "default", "a")
+    await spoke.idle()
+    assert "clean-up" not in jobs(spoke)
+    finish(spoke, "during")
+    await running(spoke, "clean-up")
+
+
+async def test_what_an_older_agent_applied_runs_no_hooks_after_the_upgrade(
+    spoke: Any, make: Any
+) -> None:
+    """Its inventory has no record of a sync, only the artifact."""
+    plain = await spoke.artifact(make.config_map("a"))
+    spoke.assign(make.section("app", plain))
+    await spoke.until(
+        lambda: operation(spoke) is not None and operation(spoke).phase == "Succeeded"
+    )
+    await spoke.clock.advance(1)
+    await spoke.kill()
+    digest = await spoke.artifact(make.config_map("a"), job("before", "PreSync"))
+    old = json.loads(spoke.records.kept["inventory.app"])
+    del old["operation"]
+    old["applied"] = digest
+    old["objects"] = [[*row[:5], False] for row in old["objects"]]
+    spoke.records.kept["inventory.app"] = json.dumps(old)
+    await spoke.start()
+    spoke.assign(make.section("app", digest))
+    await spoke.until(lambda: spoke.status("app").sync is Sync.SYNCED)
+    await spoke.idle()
+    assert jobs(spoke) == []
