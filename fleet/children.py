@@ -14,7 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
+from fleet import guard
 from fleet.argo.children import Child, Offer
+from fleet.generators import inforce
+from fleet.model.application import Application
 from fleet.model.identity import AppName
 
 LEVELS = 5
@@ -106,6 +109,31 @@ def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:
     return {
         name: _release(parent, adoptions, owners, offered, fleet) for name, parent in known.items()
     }
+
+
+def judge(
+    name: str,
+    before: Set[str],
+    after: Set[str],
+    *,
+    largest: int,
+    application: Application | None,
+    is_empty: bool,
+) -> guard.Verdict:
+    """Judge what a parent brings against what it brought; ``is_empty``: it renders nothing at all any more."""
+    verdict = guard.judge(
+        before,
+        after,
+        largest=largest,
+        what=f"application {name!r}, with the documents it brings to the fleet,",
+        allowed=inforce.max_removals(application),
+    )
+    automated = application.sync_policy.automated if application else None
+    allows = automated is not None and automated.allow_empty
+    if verdict.held or not verdict.removed or not is_empty or allows:
+        return verdict
+    message = f"application {name!r} renders nothing at all any more; held until it is approved"
+    return guard.Verdict(held=True, removed=verdict.removed, message=message)
 
 
 def _owners(

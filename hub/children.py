@@ -7,7 +7,7 @@ whatever is not known right now leaves everything as it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -192,7 +192,15 @@ class Children:
             counted -= harmless
         elsewhere = len(parent.in_force) - len(counted | (after.keys() & before.keys()))
         earlier = guard.without(rows.sizes, elsewhere)
-        verdict = _verdict(fact, counted, after, guard.baseline(earlier, judge.now))
+        offer = parent.offer
+        verdict = children.judge(
+            parent.name,
+            counted,
+            set(after),
+            largest=guard.baseline(earlier, judge.now),
+            application=fact.application,
+            is_empty=offer is not None and not offer.children and not offer.others,
+        )
         subject = HOLD + parent.name
         hold = judge.held(
             subject,
@@ -246,26 +254,6 @@ class Children:
             else application.deletion is Deletion.ORPHAN,
         )
         return before if _is_same(new, before) else new
-
-
-def _verdict(fact: Fact, counted: set[str], after: Collection[str], largest: int) -> guard.Verdict:
-    parent, application = fact.parent, fact.application
-    verdict = guard.judge(
-        counted,
-        set(after),
-        largest=largest,
-        what=f"application {parent.name!r}, with the documents it brings to the fleet,",
-        allowed=inforce.max_removals(application),
-    )
-    automated = application.sync_policy.automated if application else None
-    offer = parent.offer
-    is_empty = offer is not None and not offer.children and not offer.others
-    if verdict.held or not verdict.removed or not is_empty or (automated and automated.allow_empty):
-        return verdict
-    message = (
-        f"application {parent.name!r} renders nothing at all any more; held until it is approved"
-    )
-    return guard.Verdict(held=True, removed=verdict.removed, message=message)
 
 
 def _countable(before: Mapping[str, Child], judge: Judge) -> set[str]:

@@ -6,11 +6,12 @@ Only what may differ is rendered (`fleet.cli.inputs`), and of two renders with e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fleet import guard
+from fleet import children, guard
+from fleet.argo.children import RETURNING, key_of, split
 from fleet.argo.reading import Problem
 from fleet.cli import foresight
 from fleet.cli.checkout import Side
@@ -279,17 +280,55 @@ class _Comparison:
         self, id_: TargetId, before: _Rendered, after: _Rendered, application: Application | None
     ) -> None:
         automated = application.sync_policy.automated if application else None
+        kinds = (before.rendering.kinds, after.rendering.kinds)
+        if self._is_management(id_):
+            kinds = (_without_children(kinds[0]), _without_children(kinds[1]))
+            self._judge_children(id_, before, after, application)
         verdict = guard.judge_objects(
-            before.rendering.kinds,
-            after.rendering.kinds,
+            *kinds,
             allow_empty=bool(automated and automated.allow_empty),
             what=f"application {id_.app!r} on {id_.cluster}",
         )
+        self._hold(f"app/{id_}", verdict)
+
+    def _judge_children(
+        self, id_: TargetId, before: _Rendered, after: _Rendered, application: Application | None
+    ) -> None:
+        """Documents of the fleet are judged like the rows of a set, where their parent prunes (app of apps)."""
+        automated = application.sync_policy.automated if application else None
+        if automated is None or not automated.prune:
+            return
+        old, new = _children(before.objects), _children(after.objects)
+        verdict = children.judge(
+            id_.app,
+            old,
+            new,
+            largest=len(old),
+            application=application,
+            is_empty=not after.objects,
+        )
+        self._hold(f"children/{id_.app}", verdict)
+
+    def _is_management(self, id_: TargetId) -> bool:
+        clusters = self._after.check.world.clusters
+        return any(cluster.management and cluster.name == id_.cluster for cluster in clusters)
+
+    def _hold(self, subject: str, verdict: guard.Verdict) -> None:
         if verdict.held:
-            subject = f"app/{id_}"
             self._findings.held.append(
                 HeldChange(subject=subject, message=verdict.message, removed=verdict.removed)
             )
+
+
+def _children(objects: Iterable[JsonObject]) -> set[str]:
+    """Name the documents of the fleet among manifests."""
+    return {
+        key_of(value["kind"], str(value["metadata"].get("name"))) for value in split(objects)[0]
+    }
+
+
+def _without_children(kinds: Mapping[str, int]) -> dict[str, int]:
+    return {kind: count for kind, count in kinds.items() if kind not in RETURNING}
 
 
 async def _resolved(source: Source, side: Side) -> ResolvedSource | str:

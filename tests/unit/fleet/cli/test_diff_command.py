@@ -245,6 +245,32 @@ def test_objects_that_vanish_are_held_too(repo: RepoBuilder, diff: Fleet) -> Non
     assert held["subject"] == "app/staging/a0"
 
 
+def test_documents_that_an_application_brings_are_judged_as_a_set(
+    repo: RepoBuilder, diff: Fleet
+) -> None:
+    home = (
+        "\n---\napiVersion: gitopsfleet.io/v1alpha1\nkind: Cluster\n"
+        "metadata: {name: home}\nspec: {management: true}\n"
+    )
+    root = app("root", "home", path="brings").replace(
+        "  source:", "  syncPolicy: {automated: {prune: true}}\n  source:"
+    )
+    many = "---\n".join(app(f"web{n}") for n in range(6))
+    repo.commit(
+        {
+            "fleet/clusters.yaml": CLUSTERS + home,
+            "fleet/root.yaml": root,
+            "brings/apps.yaml": f"{many}---\n{config('own')}",
+        }
+    )
+    repo.commit({"brings/apps.yaml": f"{app('web0')}---\n{config('own')}"})
+    done = diff()
+    (held,) = done.json["held"]
+    assert (held["subject"], held["removed"]) == ("children/root", [f"web{n}" for n in range(1, 6)])
+    (changed,) = changes(done)
+    assert changed[2][0] == ("Application.argoproj.io web1", "removed")
+
+
 @pytest.mark.parametrize(
     ("policy", "left"),
     [("sync", []), ("create-delete", []), ("create-only", None), ("create-update", None)],
