@@ -50,6 +50,10 @@ test: $(STAMP) ## everything, real control planes included
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
+.PHONY: faults
+faults: tools ## kill the agent at every passing of every durable step: some minutes more than make test does
+	FLEET_FAULTS=all $(BIN)/python -m pytest tests/faults/test_faults_failpoints.py -n 0 -s
+
 .PHONY: bench
 bench: tools ## first deploy, change in all, change in one, beside the raw limit; the last line is JSON
 	$(BIN)/python -m tests.bench.deploy
