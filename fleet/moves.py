@@ -95,8 +95,7 @@ def obstacle(target: Target, facts: Facts, *, over_budget: str = "") -> str:
     decision = _decided(target, facts, over_budget)
     if decision.held is not None:
         return decision.held.message
-    lacks = (f"{needed} is missing: {lack}" for needed, lack in lacking(target, facts).items())
-    return "; ".join(lacks)
+    return "; ".join(lacking(target, facts).values())
 
 
 def lacking(target: Target, facts: Facts) -> dict[TargetId, str]:

@@ -10,6 +10,7 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.testing.audit import AGENT, Cursor, Write
 from fleet.testing.estate import wait_until
 from fleet.testing.fleets import Fleet, application, appset, at, configmap, deployment, documents
+from fleet.wire.rollouts import RolloutDetail
 
 CANARY, REST = "canary", ("east", "west")
 LABELS: Mapping[str, Mapping[str, str]] = {
@@ -70,11 +71,11 @@ def wait_text(fleet: Fleet, text: str, *clusters: str) -> None:
 
 
 def state(fleet: Fleet) -> str:
-    return str(status(fleet)["rollout"]["state"])
+    return status(fleet).rollout.state
 
 
-def status(fleet: Fleet) -> JsonObject:
-    return fleet.cli("rollout", "status", "web", "-o", "json").json
+def status(fleet: Fleet) -> RolloutDetail:
+    return fleet.estate.call("GET", "rollouts/web", RolloutDetail)
 
 
 def wait_state(fleet: Fleet, wanted: str) -> None:

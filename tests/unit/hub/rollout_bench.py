@@ -181,11 +181,11 @@ class Bench:
         for name in clusters:
             self.state.seen.setdefault(ClusterName(name), Seen()).at = self.clock.now()
 
-    def commit(self, digest: str, *clusters: str) -> None:
+    def commit(self, digest: str, *clusters: str, objects: int = 1) -> None:
         """Git wants this on some clusters (none: on all)."""
         for id_ in self.state.desired.targets:
             if not clusters or id_.cluster in clusters:
-                self.state.candidates[id_] = Candidate(digest=digest, kinds={"/ConfigMap": 1})
+                self.state.candidates[id_] = Candidate(digest=digest, kinds={"/ConfigMap": objects})
 
     async def settle(self, *offline: str, rounds: int = 12) -> None:
         """Let hub and agents work until nothing changes, without time passing; ``offline`` agents do nothing."""

@@ -190,7 +190,7 @@ async def test_a_failed_canary_stops_the_rollout(bench: Bench) -> None:
 async def test_a_failed_step_returns_to_what_it_had(bench: Bench) -> None:
     await deployed(bench, annotations=RETURN)
     bench.bad.add("d2")
-    bench.commit("d2")
+    bench.commit("d2", objects=7)
     await bench.settle()
     await bench.wait(300)
     assert set(bench.assigned().values()) == {"d1"}
@@ -200,6 +200,7 @@ async def test_a_failed_step_returns_to_what_it_had(bench: Bench) -> None:
     assert section.held is not None
     assert section.held.reason is Hold.ROLLOUT
     assert "went back to what it had" in section.held.message
+    assert bench.state.kinds[target_id("a")] == {"/ConfigMap": 1}, "the object budget goes by it"
     assert bench.rollouts.named() == {"d1", "d2"}
     bench.commit("d3")
     await bench.settle()

@@ -405,3 +405,28 @@ def test_two_clusters_cannot_share_a_server() -> None:
 def test_a_document_whose_version_is_no_text_is_somebody_elses(api: str) -> None:
     found = read(f"apiVersion: {api}\nkind: ApplicationSet\nmetadata: {{name: a}}\n")
     assert (found.appsets, found.problems) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        pytest.param(
+            "{type: RollingSync, rollingSync: {steps: []}}",
+            "spec.strategy.rollingSync.steps: No steps defined for rollout",
+            id="a plan that cannot be used",
+        ),
+        pytest.param(
+            "{type: RolingSync}",
+            'unknown strategy "RolingSync" (did you mean "RollingSync"?): nothing is rolled out in steps',
+            id="a strategy that nobody knows",
+        ),
+    ],
+)
+def test_a_rollout_that_is_not_valid_is_named_and_the_set_is_read(
+    strategy: str, message: str
+) -> None:
+    found = read(f"{APPSET}  strategy: {strategy}\n")
+    assert [item.name for item in found.appsets] == ["set"]
+    (problem,) = found.problems
+    assert (problem.reason, problem.message) == ("InvalidRolloutConfig", message)
+    assert (problem.where.field, problem.fatal) == ("spec.strategy", False)

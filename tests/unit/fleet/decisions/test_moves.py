@@ -9,11 +9,11 @@ import pytest
 
 from fleet import moves
 from fleet.model.application import Application, Destination, Source
-from fleet.model.assignment import Hold
+from fleet.model.assignment import Held, Hold
 from fleet.model.identity import TargetId
 from fleet.model.report import Health, Ready, Sync, TargetStatus
 from fleet.model.target import Edge, Reference, ReferenceKind, Target
-from fleet.moves import Candidate, Facts
+from fleet.moves import Candidate, Facts, Gate
 
 APP = TargetId.parse("c1/app")
 DB = TargetId.parse("c2/db")
@@ -139,3 +139,54 @@ def test_a_dependency_leaves_after_its_dependents_on_other_clusters() -> None:
     assert moves.may_leave(DB, [user], frozenset((user,)), nothing)
     assert moves.may_leave(DB, [user], nothing, frozenset((user,)))
     assert moves.may_leave(DB, [local], nothing, nothing)
+
+
+@pytest.mark.parametrize(
+    ("gate", "decision"),
+    [
+        pytest.param(
+            Gate(message="step 2"),
+            moves.Decision(digest="old", held=Held(reason=Hold.ROLLOUT, message="step 2")),
+            id="not its turn",
+        ),
+        pytest.param(
+            Gate(message="step 2", let_go="other"),
+            moves.Decision(digest="old", held=Held(reason=Hold.ROLLOUT, message="step 2")),
+            id="let go to an artifact that is not the newest any more",
+        ),
+        pytest.param(
+            Gate(message="", let_go="new", automated=True),
+            moves.Decision(digest="new", automated=True),
+            id="let go, and applied unasked",
+        ),
+        pytest.param(
+            Gate(message="it failed", returned="older"),
+            moves.Decision(
+                digest="older",
+                held=Held(reason=Hold.ROLLOUT, message="it failed"),
+                ungated=True,
+                automated=True,
+            ),
+            id="brought back: nothing gates that",
+        ),
+    ],
+)
+def test_a_rollout_gates_a_change(gate: Gate, decision: moves.Decision) -> None:
+    facts = replace(FACTS, assigned={APP: "old"})
+    assert moves.decide(target(), facts, gate=gate) == decision
+
+
+def test_a_rollout_holds_nothing_that_does_not_change() -> None:
+    facts = replace(FACTS, assigned={APP: "new"})
+    assert moves.decide(target(), facts, gate=Gate(message="step 2")) == moves.Decision(
+        digest="new"
+    )
+
+
+def test_a_dependency_on_any_cluster_is_an_obstacle() -> None:
+    local = TargetId.parse("c1/cache")
+    subject = target(edge(DB), edge(local))
+    assert moves.lacking(subject, FACTS) == {local: "c1/cache has nothing assigned yet"}
+    assert moves.obstacle(subject, FACTS) == "c1/cache has nothing assigned yet"
+    assert moves.obstacle(target(edge(DB)), FACTS) == ""
+    assert moves.obstacle(target(), FACTS, over_budget="too much") == "too much"
