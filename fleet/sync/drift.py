@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from fleet.codec.canonical import canonical_bytes, digest_bytes
 from fleet.codec.jsontypes import JsonObject
-from fleet.sync.manifest import TRACKING_ID, annotation, metadata_of
+from fleet.sync.manifest import TRACKING_ID, Protection, annotation, metadata_of
+from fleet.sync.protection import of_deletion, of_pruning
 
 MANAGER = "gitops-fleet"
 _COMPARE_OPTIONS = "argocd.argoproj.io/compare-options"
@@ -28,6 +29,10 @@ class LiveObject:
     tracking: str = ""
     """Its tracking annotation as it is."""
     deleting: bool = False
+    pruning: Protection = Protection.NONE
+    """What its annotations say about leaving the artifact: somebody may have protected it by hand."""
+    deletion: Protection = Protection.NONE
+    """What they say about its application's leaving."""
     extraneous: bool = False
     """Its author wants it not to count where no artifact names it any more."""
     matches: bool | None = None
@@ -42,6 +47,8 @@ def live_object(metadata_or_object: JsonObject) -> LiveObject:
         fields=owned_fields(metadata),
         tracking=annotation(metadata_or_object, TRACKING_ID),
         deleting=bool(metadata.get("deletionTimestamp")),
+        pruning=of_pruning(metadata_or_object),
+        deletion=of_deletion(metadata_or_object),
         extraneous=_EXTRANEOUS in _words(annotation(metadata_or_object, _COMPARE_OPTIONS)),
     )
 

@@ -124,12 +124,17 @@ def plan_removal(
         entry
         for entry in inventory.entries.values()
         if (entry.ref.group, entry.ref.kind) != CRD
-        and not resolved(entry.deletion, inventory.general).holds(
-            confirmed=bool(inventory.approved)
-        )
+        and not _is_protected(inventory, entry, live.get(entry.ref))
     ]
     deletions, forget = _deletions(inventory, live, entries, claimed or {})
     return Plan(steps=tuple(removal(deletions)), forget=forget)
+
+
+def _is_protected(inventory: Inventory, entry: Entry, there: LiveObject | None) -> bool:
+    """Whether an object stays when its application goes; what somebody wrote on it by hand counts most."""
+    by_hand = there.deletion if there else Protection.NONE
+    protection = resolved(resolved(by_hand, entry.deletion), inventory.general)
+    return protection.holds(confirmed=bool(inventory.approved))
 
 
 class _Planner:
@@ -304,7 +309,9 @@ class _Planner:
 
     def _may_prune(self, ref: ObjectRef, *, confirmed: bool) -> bool:
         """Leave what is protected, and say by what."""
-        protection = resolved(self._inventory.entries[ref].pruning, self._desired.pruning)
+        by_hand = there.pruning if (there := self._live.get(ref)) else Protection.NONE
+        own = resolved(by_hand, self._inventory.entries[ref].pruning)
+        protection = resolved(own, self._desired.pruning)
         if not protection.holds(confirmed=confirmed):
             return True
         why = "and stays: Prune=false"

@@ -142,6 +142,21 @@ async def test_what_stays_when_its_application_goes(
     assert maps(spoke) == (["kept"] if stays else [])
 
 
+@pytest.mark.parametrize("option", ["Prune=false", "Delete=false"])
+async def test_what_somebody_protects_by_hand(spoke: Any, make: Any, option: str) -> None:
+    await deployed(spoke, make, make.config_map("a"), make.config_map("b"))
+    note = {"metadata": {"annotations": {OPTIONS: option}}}
+    spoke.cluster.edit("ConfigMap", "default", "b", note)
+    await spoke.idle()
+    if option == "Prune=false":
+        spoke.assign(make.section("app", await spoke.artifact(make.config_map("a"))))
+    else:
+        spoke.assign()
+        await spoke.until(lambda: "a" not in maps(spoke))
+    await spoke.idle()
+    assert "b" in maps(spoke)
+
+
 # how objects are written
 
 
