@@ -62,6 +62,7 @@ class Rollbacks:
 
     async def roll_back(self, target: TargetId, wish: Wish) -> tuple[Operation, Deployment]:
         """Bring a target back; returns the operation that does it, and what it goes to."""
+        self._refuse_parent(target)
         self._refuse_automated(target, wish)
         chosen = self._choose(target, wish.to)
         if not await self.artifacts.has(Digest(chosen.digest)):
@@ -113,6 +114,16 @@ class Rollbacks:
         wanted = target in self.state.desired.targets
         if not wanted or (candidate is not None and candidate.digest == pin.digest):
             await self.release(target)
+
+    def _refuse_parent(self, target: TargetId) -> None:
+        """What a parent brought is no object of its artifact: a rollback that left it alone would be half of one."""
+        offer = self.state.offers.get(target)
+        choice = self.state.desired.children.get(target.app)
+        if (offer is not None and offer.children) or (choice is not None and choice.in_force):
+            raise BadInput(
+                f"{target} brings child applications, which come from git and not from its artifact",
+                hint="roll the child applications back, or revert the change in git",
+            )
 
     def _refuse_automated(self, target: TargetId, wish: Wish) -> None:
         application = self.state.desired.targets[target].application

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
+from fleet.argo.children import Child, Offer
 from fleet.errors import BadInput, NotReady
 from fleet.model.application import Application, Automated, Destination, Source, SyncPolicy
 from fleet.model.identity import AppName, ClusterName, TargetId
@@ -152,6 +154,19 @@ async def test_automated_sync_refuses_a_rollback_that_is_not_pinned() -> None:
     assert WEB not in bench.state.pins
     await bench.rollbacks.roll_back(WEB, Wish(pin=True))
     assert bench.state.pins[WEB].digest == first
+
+
+async def test_an_app_of_apps_is_not_rolled_back_by_half() -> None:
+    bench = Bench()
+    await bench.deploy("one")
+    await bench.deploy("two")
+    bench.state.offers[WEB] = Offer()
+    await bench.rollbacks.roll_back(WEB, Wish())
+    await bench.rollbacks.release(WEB)
+    bench.state.offers[WEB] = Offer(children={"Application/api": cast("Child", None)})
+    with pytest.raises(BadInput, match="brings child applications"):
+        await bench.rollbacks.roll_back(WEB, Wish())
+    assert WEB not in bench.state.pins
 
 
 @pytest.mark.parametrize(
