@@ -117,8 +117,12 @@ class Rollouts:
         return self._rollouts.get(name)
 
     def open_step(self, name: str) -> int | None:
-        """Return the index of the open step as the last look found it."""
-        return self._open.get(name)
+        """Return the index of the open step as the last look found it; None: all are done."""
+        rollout = self._rollouts.get(name)
+        if name in self._open or rollout is None:
+            return self._open.get(name)
+        passed = rollout.standing.passed
+        return passed if passed < len(rollout.standing.plan.steps) else None
 
     def named(self) -> frozenset[str]:
         """Return the artifacts that a rollout may bring targets to."""
@@ -200,6 +204,7 @@ class Rollouts:
             told = orders.obey(order, looked.rollout, looked.open_step, options, now)
             after = self._advanced(name, plan, told)
             await self._write(name, after)
+            self.look(name, self._patience(name))  # what is due next may have changed
             log.info(
                 "rollout told",
                 appset=name,
@@ -227,6 +232,7 @@ class Rollouts:
             await self._write(
                 name, replace(looked, rollout=replace(looked.rollout, members=members))
             )
+            self.look(name, self._patience(name))
 
     def _refusal(self, target: Target) -> str:
         gate = self.gate(target)

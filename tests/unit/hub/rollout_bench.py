@@ -68,6 +68,8 @@ class Bench:
     key: SigningKey = field(default_factory=SigningKey.generate)
     clock: FakeClock = field(default_factory=FakeClock)
     due: set[ClusterName] = field(default_factory=set)
+    looks: list[str] = field(default_factory=list)
+    """Sets that are to be looked at again."""
     rendering: set[TargetId] = field(default_factory=set)
     failed: set[TargetId] = field(default_factory=set)
     bad: set[str] = field(default_factory=set)
@@ -96,7 +98,7 @@ class Bench:
                 has_failed=self.failed.__contains__,
                 is_removing=lambda _name: False,
             ),
-            look=lambda _name, _seconds: None,
+            look=lambda name, _seconds: self.looks.append(name),
             dispatch=self.due.add,
         )
         self.assignments = AssignmentRecords(

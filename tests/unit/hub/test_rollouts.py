@@ -423,3 +423,23 @@ async def test_a_set_whose_document_is_away_keeps_its_steps(bench: Bench) -> Non
     bench.commit("d2")
     await bench.settle()
     assert bench.assigned() == {"a": "d2", "b": "d1", "c": "d1"}
+
+
+async def test_after_an_order_the_rollout_is_looked_at_again(bench: Bench) -> None:
+    await deployed(bench)
+    for order in (Order.PAUSE, Order.RESUME):
+        bench.looks.clear()
+        await bench.told(order)
+        assert bench.looks == ["web"], "what was due by the clock is due again"
+    bench.looks.clear()
+    await bench.rollouts.let_go(bench.state.desired.targets[target_id("a")])
+    assert bench.looks == ["web"]
+
+
+async def test_news_of_targets_have_their_set_looked_at(bench: Bench) -> None:
+    await deployed(bench)
+    bench.looks.clear()
+    bench.rollouts.look_at([target_id("a"), target_id("b"), target_id("elsewhere")])
+    assert bench.looks == ["web"]
+    bench.rollouts.look_at_all()
+    assert bench.looks == ["web", "web"]
