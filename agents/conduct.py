@@ -16,7 +16,7 @@ from agents.operations import Mode, Want
 from agents.pacing import Pacer
 from agents.run import Run
 from fleet.kube.port import Propagation
-from fleet.model.report import Phase
+from fleet.model.report import Phase, ResourceResult
 from fleet.runtime.clock import Clock
 from fleet.sync import hooks as hooks_of
 from fleet.sync import retry
@@ -25,6 +25,7 @@ from fleet.sync.hooks import DeletePolicy, HookTask
 from fleet.sync.inventory import Inventory
 from fleet.sync.phases import Stage, SyncPhase
 from fleet.sync.record import OperationRecord
+from fleet.sync.steps import Reason
 
 _LOOK_AGAIN = 30.0
 
@@ -107,6 +108,8 @@ class Conductor:
             record = before.with_results(run.progress.results)
             policy = retry.policy_for(run.section, run.operation)
             record = conclusions.concluded(record, _findings(run), policy, now)
+            if record.stage is Stage.SUCCEEDED and before.stage is not Stage.SUCCEEDED:
+                record = record.with_results(_skipped(run))
             inventory = _with_unwanted(inventory, before, record).with_operation(record)
             self._look_again(run, before, record, inventory)
         run.progress.inventory = inventory
@@ -168,6 +171,12 @@ def _findings(run: Run) -> Findings:
         was_worked=run.mode is Mode.WORK and run.is_permitted,
         fail_hooks=fail_hooks,
     )
+
+
+def _skipped(run: Run) -> tuple[ResourceResult, ...]:
+    """What left the artifact and was not pruned."""
+    left = (ref for ref, reason in (run.out_of_sync or {}).items() if reason == Reason.LEFT.value)
+    return tuple(ResourceResult(ref=str(ref), status="PruneSkipped") for ref in left)
 
 
 def _starts_by_itself(before: Inventory, after: Inventory) -> bool:

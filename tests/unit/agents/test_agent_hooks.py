@@ -451,3 +451,19 @@ async def test_what_an_older_agent_applied_runs_no_hooks_after_the_upgrade(
     await spoke.until(lambda: spoke.status("app").sync is Sync.SYNCED)
     await spoke.idle()
     assert jobs(spoke) == []
+
+
+@pytest.mark.parametrize(("prune", "status"), [(True, "Pruned"), (False, "PruneSkipped")], ids=str)
+async def test_a_sync_says_what_became_of_what_left(
+    spoke: Any, make: Any, prune: bool, status: str
+) -> None:
+    one = await spoke.artifact(make.config_map("a"), make.config_map("b"))
+    spoke.assign(make.section("app", one, prune=prune))
+    await spoke.until(lambda: spoke.status("app").applied == one)
+    two = await spoke.artifact(make.config_map("a"))
+    spoke.assign(make.section("app", two, prune=prune))
+    await spoke.until(lambda: spoke.status("app").applied == two)
+    await spoke.until(lambda: operation(spoke).phase == "Succeeded")
+    assert [(item.ref, item.status) for item in operation(spoke).resources] == [
+        ("/ConfigMap:default/b", status)
+    ]
