@@ -36,6 +36,7 @@ from fleet.runtime.clock import Clock
 from fleet.runtime.queue import WorkQueue
 from fleet.runtime.reconciler import RetryPolicy
 from fleet.runtime.supervisor import Supervisor
+from fleet.wire.requests import MAX_READS
 
 POSITION = "position"
 """Name of the record of the last accepted assignment."""
@@ -121,6 +122,7 @@ async def build_core(
     health = CustomHealth(clock)
     ignoring = Ignoring(jq)
     applier = Applier(around.cluster, table, clock, ignoring, concurrency=cluster.concurrency)
+    asking = Applier(around.cluster, table, clock, ignoring, concurrency=MAX_READS)
     states = DesiredStates(around.cache, around.name)
     orphans = Orphans(around.cluster, clock, lambda: engine.assignment, every=sync.compare_every)
     targets = TargetSync(
@@ -182,8 +184,15 @@ async def build_core(
             states=states,
             inventories=inventories,
             table=table,
-            applier=applier,
+            applier=asking,
             comparisons=targets.comparisons,
+            examiner=Comparisons(
+                asking,
+                table,
+                states,
+                ignoring,
+                Predictor(around.cluster, asking, concurrency=MAX_READS),
+            ),
         ),
     )
 

@@ -45,7 +45,11 @@ class LiveReader:
     inventories: Inventories
     table: LiveTable
     applier: Applier
+    """With few calls at a time of its own: a run of a target never waits behind a person's question."""
     comparisons: Comparisons
+    """What runs of targets found out."""
+    examiner: Comparisons
+    """For what has to be found out now; it goes by the applier here."""
 
     async def diff(self, target: str, refs: tuple[ObjectRef, ...] | None = None) -> AppDiff:
         """Say how what is there differs from what a sync would make of it; ``refs``: of these objects only."""
@@ -135,7 +139,7 @@ class LiveReader:
                 ref=str(manifest.ref), change="added", diff=unified(None, body), predicted=False
             )
         try:
-            found = await self.comparisons.examine(manifest, live, comparisons.manner_of(section))
+            found = await self.examiner.examine(manifest, live, comparisons.manner_of(section))
         except BadInput as error:
             return _note(manifest.ref, error)
         if found.is_same:

@@ -10,6 +10,7 @@ Paths are below ``/api/v1``; every call but the probes and the webhook wants ``A
 | ``GET apps/NAME/history`` | `HistoryList` |
 | ``POST apps/NAME/rollback`` (`RollbackRequest`) | `RollbackAnswer` |
 | ``DELETE apps/NAME`` | `Message` |
+| ``GET apps/NAME/logs|events|resources|manifests|diff`` | frames of `fleet.wire.requests`, one a line, from its cluster |
 | ``GET appsets``, ``GET appsets/NAME`` | `AppSetList`, `AppSetRow` |
 | ``GET appsets/NAME/diff`` | `AppSetDiff` |
 | ``GET clusters``, ``GET clusters/NAME`` | `ClusterList`, `ClusterRow` |

@@ -331,10 +331,6 @@ async def test_revoking_the_agent_ends_what_it_streams(
     ("path", "query", "status", "message"),
     [
         pytest.param("ghost/logs", {}, 404, "no application 'ghost'", id="no application"),
-        pytest.param(
-            "shop/logs", {"pod": "other-pod"}, 404, "no pod 'other-pod'", id="foreign pod"
-        ),
-        pytest.param("shop/logs", {"container": "x"}, 404, "there are main", id="no container"),
         pytest.param("shop/logs", {"tail": "many"}, 400, "tail", id="no number"),
         pytest.param("shop/logs", {"tail": "-2"}, 400, "no number of lines", id="negative"),
         pytest.param("shop/logs", {"since": "-1"}, 400, "future", id="future"),
@@ -347,12 +343,22 @@ async def test_revoking_the_agent_ends_what_it_streams(
         pytest.param("shop/diff", {"refs": "nonsense"}, 400, "not a resource", id="no reference"),
     ],
 )
-async def test_bad_questions(
-    deployed: Spoke, person: Person, path: str, query: dict[str, str], status: int, message: str
+async def test_bad_questions_do_not_get_to_the_cluster(
+    person: Person, path: str, query: dict[str, str], status: int, message: str
 ) -> None:
     found = await person.failure(path, **query)
     assert found[0] == status
     assert message in found[1]
+
+
+async def test_what_is_not_the_applications_is_not_there(deployed: Spoke, person: Person) -> None:
+    for pod in ("other-pod", "ghost"):
+        status, message = await person.failure("shop/logs", pod=pod)
+        assert (status, f"no pod '{pod}'" in message) == (404, True)
+    status, message = await person.failure("shop/logs", container="x")
+    assert (status, "there are main" in message) == (404, True)
+    status, message = await person.failure("shop/diff", refs="apps/Deployment:default/other")
+    assert (status, "no object apps/Deployment:default/other" in message) == (400, True)
 
 
 async def test_nobody_reads_without_a_token(person: Person) -> None:
