@@ -331,6 +331,8 @@ def _is_wanted(parent: Parent, key: str) -> bool:
 
 def _may_go(parent: Parent, own: _Adoption, key: str) -> bool:
     child = parent.in_force[key]
+    if own.waits_for or own.loop:
+        return False
     if parent.is_gone:
         return child.is_deleted and not parent.leaves_children
-    return parent.prunes and child.is_pruned and not (own.waits_for or own.loop)
+    return parent.prunes and child.is_pruned

@@ -235,12 +235,14 @@ async def test_a_slow_drip_adds_up(hub: Hub) -> None:
 async def test_a_parent_document_that_is_removed_takes_its_children_after_an_approval(
     hub: Hub,
 ) -> None:
-    await hub.commit(ROOT, app("other"), root=MANY)
+    await hub.commit(ROOT, app("other"), root=[*MANY, project("mine")])
     assert await hub.commit(app("other")) == ["other", *NAMES]
     hold = hub.state.holds["children/root"]
-    assert hold.removed == tuple(NAMES)
+    assert hold.removed == ("AppProject/mine", *NAMES)
     await hub.restart()
     assert hub.apps() == ["other", *NAMES]
+    assert hub.state.holds.keys() == {"children/root"}
+    assert "mine" in hub.state.desired.projects
     await hub.records.approve("children/root", hub.state.holds["children/root"].digest)
     assert await hub.settle() == ["other"]
     assert not hub.accepted.parents()
