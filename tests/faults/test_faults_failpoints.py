@@ -28,6 +28,7 @@ HOOK = "argocd.argoproj.io/hook"
 POLICY = "argocd.argoproj.io/hook-delete-policy"
 WAVE = "argocd.argoproj.io/sync-wave"
 HOOKS = ("before", "check", "tidy")
+EVERY = os.environ.get("FLEET_FAULTS") == "all"
 LONG = 60.0
 SAMPLED_SECONDS = 100.0
 PASSINGS = 3
@@ -104,10 +105,11 @@ def points(start_fleet: Callable[..., Fleet]) -> Iterator[Points]:
     print(f"killed at {sum(made.reached.values())} passings of {len(made.reached)} places")
 
 
+@pytest.mark.timeout(7200 if EVERY else 300)
 def test_a_killed_agent_does_everything_once_and_in_order(
     points: Points, dice: random.Random
 ) -> None:
-    if os.environ.get("FLEET_FAULTS") == "all":
+    if EVERY:
         for place in FAILPOINTS:
             for passing in itertools.count(1):
                 if not points.sync_killed_at(place, passing):
