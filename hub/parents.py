@@ -151,6 +151,8 @@ class Parents:
     def fleet(self, facts: Iterable[Fact], world: World, confirmed: Set[str]) -> Fleet:
         """What the parents are looked at against; ``confirmed`` may go."""
         facts = list(facts)
+        if not facts:
+            return Fleet(confirmed=confirmed)  # a fleet without any does not pay for them
         return Fleet(
             others=self._others(world),
             makes=self._makes(facts),
