@@ -45,8 +45,6 @@ def block(run: Run, now: datetime) -> None:
     )
     if isinstance(found, windows.Blocked):
         run.blocked, run.blocked_until = found.message, found.until
-        if run.mode is Mode.WORK:
-            run.mode = Mode.HOLD
 
 
 def show_block(run: Run, now: datetime) -> None:

@@ -110,3 +110,18 @@ async def test_an_application_that_leaves_is_no_sync(spoke: Any, make: Any) -> N
     await spoke.idle()
     spoke.assign()
     await spoke.until(lambda: not spoke.cluster.objects("ConfigMap"))
+
+
+async def test_no_hook_is_started_in_a_window(spoke: Any, make: Any) -> None:
+    await started(spoke, make)
+    hook = make.config_map("hook")
+    hook["metadata"]["annotations"] = {"argocd.argoproj.io/hook": "PreSync"}
+    two = await spoke.artifact(make.config_map("a", x="2"), make.config_map("b"), hook)
+    operation = Operation(id="op", target="app", kind="sync")
+    spoke.assign(make.section("app", two, windows=(deny(spoke),)), operations=(operation,))
+    await spoke.idle()
+    assert "default/hook" not in spoke.cluster.objects("ConfigMap")
+    assert spoke.status("app").operation.phase == "Running"
+    await spoke.clock.advance(31 * 60)
+    await spoke.until(lambda: "default/hook" in spoke.cluster.objects("ConfigMap"))
+    await spoke.until(lambda: live(spoke) == "2")
