@@ -202,7 +202,10 @@ def test_waves_hooks_prunes_and_a_late_crd(one: Fleet) -> None:
     namespace = "hard"
     app = application("hard", repo=one.repo.url, path="hard", cluster="one", namespace=namespace)
     first = documents(
-        plain("low"), plain("high", 2), plain("last", notes={OPTIONS: "PruneLast=true"}), plain("stays")
+        plain("low"),
+        plain("high", 2),
+        plain("last", notes={OPTIONS: "PruneLast=true"}),
+        plain("stays"),
     )
     cursor = one.cursor("one")
     one.commit({"fleet/hard.yaml": documents(app), "hard/all.yaml": first})
@@ -274,3 +277,44 @@ def test_waves_hooks_prunes_and_a_late_crd(one: Fleet) -> None:
         for w in cursor.writes(user=AGENT, resource="configmaps", namespace=namespace)
         if w.verb == "delete"
     )
+
+
+def test_a_sync_that_a_person_asks_for_runs_hooks_again_and_can_be_ended(one: Fleet) -> None:
+    namespace = "again"
+    app = application("again", repo=one.repo.url, path="again", cluster="one", namespace=namespace)
+    files = documents(job("before", "PreSync"), plain("settings"), job("after", "PostSync"))
+    cursor = one.cursor("one")
+    one.commit({"fleet/again.yaml": documents(app), "again/all.yaml": files})
+    wait_until(succeeded(one, "one/again"), timeout=TIMEOUT, what="the first sync")
+    assert changes(cursor, namespace) == [
+        "+namespaces/again",
+        "+jobs/before",
+        "+configmaps/settings",
+        "+jobs/after",
+    ]
+
+    cursor = one.cursor("one")
+    ran = one.cli("app", "sync", "again", "--wait", "--timeout", "60", timeout=90)
+    assert ran.status == 0, ran.text
+    wait_until(
+        lambda: (
+            changes(cursor, namespace)
+            == ["-jobs/before", "+jobs/before", "-jobs/after", "+jobs/after"]
+        ),
+        timeout=TIMEOUT,
+        what="each hook's being made anew",
+    )
+    wait_until(succeeded(one, "one/again"), timeout=TIMEOUT, what="the second sync")
+
+    cursor = one.cursor("one")
+    hanging = job("before", "PreSync")
+    hanging["spec"]["suspend"] = True
+    one.commit({"again/all.yaml": documents(hanging, plain("settings"), plain("more"))})
+    wait_until(
+        lambda: "+jobs/before" in changes(cursor, namespace), timeout=TIMEOUT, what="the hook"
+    )
+    one.wait_row("one/again", message="PreSync wave 0: waits for Job before")
+    assert one.cli("app", "terminate", "again").status == 0
+    one.wait_row("one/again", message="terminated")
+    assert changes(cursor, namespace) == ["-jobs/before", "+jobs/before", "-jobs/before"]
+    one.wait_for("one", f"/apis/batch/v1/namespaces/{namespace}/jobs/before", gone=True)
