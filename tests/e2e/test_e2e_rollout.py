@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import pytest
+
 from fleet.codec.jsontypes import JsonObject
 from fleet.testing.audit import AGENT, Cursor, Write
 from fleet.testing.estate import wait_until
@@ -88,6 +90,7 @@ def creation(cursor: Cursor) -> Write:
     return next(write for write in writes if write.is_creation)
 
 
+@pytest.mark.timeout(600)
 def test_a_rollout_over_three_clusters(new_fleet: Callable[..., Fleet]) -> None:
     fleet = new_fleet(CANARY, *REST, labels=LABELS)
     cursors = {name: fleet.cursor(name) for name in LABELS}
