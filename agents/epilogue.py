@@ -93,12 +93,14 @@ class Epilogue:
         elif run.is_gated and phase is Phase.IDLE:
             phase = Phase.WAITING
         held = run.section.held.message if run.section.held is not None else ""
+        warnings = run.desired.warnings if run.desired is not None else ()
+        notes = (progress.message, run.refused, held, run.warning, *warnings)
         shown = Shown(
             phase=phase,
             applied=progress.inventory.applied,
             ready=run.ready,
             waiting_for=run.waiting_for,
-            message=progress.message or run.refused or held or run.warning,
+            message=next((note for note in notes if note), ""),
             error=error,
             operation=operations.result(progress.inventory, run.asked, progress.message),
         )

@@ -467,3 +467,12 @@ async def test_a_sync_says_what_became_of_what_left(
     assert [(item.ref, item.status) for item in operation(spoke).resources] == [
         ("/ConfigMap:default/b", status)
     ]
+
+
+async def test_a_phase_that_does_not_exist_is_said(spoke: Any, make: Any) -> None:
+    digest = await spoke.artifact(job("before", "presync"), make.config_map("a"))
+    spoke.assign(make.section("app", digest))
+    await spoke.until(lambda: spoke.status("app").sync is Sync.SYNCED)
+    await spoke.idle()
+    assert "before is never applied: no sync has a presync hook" in spoke.status("app").message
+    assert made(spoke) == ["a"]
