@@ -44,7 +44,7 @@ def section_for(target: Target, decision: Decision, projects: ProjectsHere) -> S
         artifact=decision.digest,
         held=_held(decision, target),
         automated=application.sync_policy.automated is not None or decision.automated,
-        prune=automated.prune,
+        prune=automated.prune or (decision.automated and _prunes_when_rolled_out(application)),
         self_heal=automated.self_heal,
         allow_empty=automated.allow_empty,
         sync_options=application.sync_policy.options,
@@ -71,6 +71,12 @@ def section_for(target: Target, decision: Decision, projects: ProjectsHere) -> S
         deletion_approved=application.annotations.get(DELETION_APPROVED, ""),
         ungated=decision.ungated,
     )
+
+
+def _prunes_when_rolled_out(application: Application) -> bool:
+    """Of an automated block that is switched off a rollout still takes ``prune``, as Argo CD's does (argo.md 1.7)."""
+    policy = application.document.get("spec", {}).get("syncPolicy", {})
+    return (policy.get("automated") or {}).get("prune") is True
 
 
 def _retry(retry: Retry | None) -> RetryPolicy | None:

@@ -136,6 +136,7 @@ class Bench:
         annotations: Mapping[str, str] | None = None,
         needs: Mapping[str, str] | None = None,
         automated: bool = True,
+        document: JsonObject | None = None,
         appset: bool = True,
     ) -> None:
         """One application ``web`` on each cluster, with the stage it belongs to."""
@@ -151,6 +152,7 @@ class Bench:
                 sync_policy=policy,
                 labels={"stage": name} if name else {},
                 appset="web",
+                document=document or {},
             )
             id_ = target_id(cluster)
             edges: tuple[Edge, ...] = ()

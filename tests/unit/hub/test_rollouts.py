@@ -444,3 +444,61 @@ async def test_news_of_targets_have_their_set_looked_at(bench: Bench) -> None:
     assert bench.looks == ["web"]
     bench.rollouts.look_at_all()
     assert bench.looks == ["web", "web"]
+
+
+async def test_a_rollout_prunes_as_a_policy_that_is_switched_off_says(bench: Bench) -> None:
+    document = {"spec": {"syncPolicy": {"automated": {"enabled": False, "prune": True}}}}
+    bench.want(FLEET, automated=False, document=document)
+    bench.bad.add("d1")
+    bench.commit("d1")
+    await bench.settle()
+    assert (await bench.section("a")).prune
+    assert not (await bench.section("b")).prune, "it is not let go"
+
+
+async def test_promote_can_open_everything_at_once(bench: Bench) -> None:
+    await deployed(bench, strategy(stage("canary"), stage("rest", maxUpdate=1)))
+    bench.bad.add("d2")
+    bench.commit("d2")
+    await bench.settle()
+    assert bench.assigned() == {"a": "d2", "b": "d1", "c": "d1"}
+    await bench.told(Order.PROMOTE, full=True)
+    await bench.settle()
+    assert set(bench.assigned().values()) == {"d2"}
+    bench.bad.add("d3")
+    bench.commit("d3")
+    await bench.settle()
+    assert bench.assigned() == {"a": "d3", "b": "d2", "c": "d2"}, "for that version only"
+
+
+@pytest.mark.parametrize("annotations", [WINDOW, RETURN], ids=["stop", "return"])
+async def test_a_stopped_version_can_be_tried_again(
+    bench: Bench, annotations: dict[str, str]
+) -> None:
+    await deployed(bench, annotations=annotations)
+    bench.bad.add("d2")
+    bench.commit("d2")
+    await bench.settle()
+    await bench.wait(300)
+    assert bench.stands() is RolloutState.STOPPED
+    await bench.told(Order.RETRY)
+    await bench.settle()
+    assert bench.assigned() == {"a": "d2", "b": "d1", "c": "d1"}
+    assert bench.states()["a"] is TargetState.PROGRESSING
+    await bench.wait(299)
+    assert bench.stands() is RolloutState.PROGRESSING, "it has a whole window again"
+    await bench.wait(1)
+    assert bench.stands() is RolloutState.STOPPED
+
+
+async def test_resume_after_a_return_leaves_the_step_where_it_was(bench: Bench) -> None:
+    await deployed(bench, annotations=RETURN)
+    bench.bad.add("d2")
+    bench.commit("d2")
+    await bench.settle()
+    await bench.wait(300)
+    bench.bad.clear()
+    await bench.told(Order.RESUME)
+    await bench.settle()
+    assert bench.assigned() == {"a": "d1", "b": "d2", "c": "d2"}
+    assert bench.stands() is RolloutState.DONE
