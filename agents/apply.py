@@ -249,7 +249,7 @@ class Applier:
             async with self._slots:
                 live = await self._writer.write(resource, manifest.body, manner)
         if manifest.tracked:
-            self._table.observe(resource, live)
+            self._table.observe(resource, live, written=True)
         return live
 
     async def _write_keeping_ignored(

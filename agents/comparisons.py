@@ -84,6 +84,7 @@ class _Result:
     version: int
     fields: str
     """`owned_fields` of the object that was compared."""
+    generation: int
     is_same: bool
     error: BadInput | None = None
     """Why it could not be made: an expression that does not end on this object."""
@@ -177,8 +178,15 @@ class Comparisons:
             is_same = is_same or (await self.examine(manifest, live, manner)).is_same
         except BadInput as failure:
             error = failure
-        fields = owned_fields(metadata_of(live))
-        results[manifest.ref] = _Result(manifest.digest, version_of(live), fields, is_same, error)
+        metadata = metadata_of(live)
+        results[manifest.ref] = _Result(
+            manifest.digest,
+            version_of(live),
+            owned_fields(metadata),
+            int(metadata.get("generation") or 0),
+            is_same,
+            error,
+        )
 
     async def _has_everything(self, manifest: Manifest, live: JsonObject) -> bool:
         desired, found = await self._ignoring.comparable(
@@ -200,14 +208,17 @@ class Comparisons:
 
 
 def _holds(result: _Result, manifest: Manifest, seen: Seen) -> bool:
-    """Whether a result is still true.
+    """Whether a result is still true: until a field of ours is taken, whatever else happens to the object.
 
-    What was as desired stays so until a field of ours is taken, whatever else happens to the object: its status may
-    have moved on since it was read. What differed may have been put right by anybody.
+    Its status may have moved on since it was read. What differed may also have been put right: by us, or by somebody
+    else, which shows in the generation of a kind that has one.
     """
     if result.error is not None or result.digest != manifest.digest:
         return False
-    return result.fields == seen.live.fields if result.is_same else result.version == seen.version
+    if result.is_same or (result.generation and result.version >= seen.written):
+        is_untouched = result.is_same or result.generation == seen.generation
+        return is_untouched and result.fields == seen.live.fields
+    return result.version == seen.version
 
 
 def _is_known(results: dict[ObjectRef, _Result], manifest: Manifest, live: JsonObject) -> bool:

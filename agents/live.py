@@ -38,6 +38,10 @@ class Seen:
     live: LiveObject
     health: HealthResult | None
     version: int
+    generation: int = 0
+    """Counts changes of its spec; 0: its kind has none."""
+    written: int = 0
+    """Its version after our last write."""
     body: JsonObject | None = None
 
     @property
@@ -99,8 +103,8 @@ class LiveTable:
         known[ref] = replace(before, health=health)
         self._notify(before, known[ref])
 
-    def observe(self, resource: Resource, obj: JsonObject) -> ObjectRef:
-        """Take in an object (whole or its metadata) as a list, a watch or an apply showed it."""
+    def observe(self, resource: Resource, obj: JsonObject, *, written: bool = False) -> ObjectRef:
+        """Take in an object (whole or its metadata) as a list, a watch or (``written``) an apply showed it."""
         ref = ref_of(resource, obj)
         known = self._seen.setdefault(_key(ref), {})
         before = known.get(ref)
@@ -109,10 +113,14 @@ class LiveTable:
         if version and version < known_version:
             return ref
         seen = self._reduced(ref, obj, version, before)
+        if written:
+            seen = replace(seen, written=version)
         known[ref] = seen
-        if before is None or before.live != seen.live or before.health != seen.health:
+        is_changed = before is None or before.live != seen.live or before.health != seen.health
+        # Somebody may have put right what differed without taking a field of ours.
+        if is_changed or (not written and _generation(before) != seen.generation):
             self._notify(before, seen)
-        elif before.body != seen.body and seen.body is not None:
+        elif before is not None and before.body != seen.body and seen.body is not None:
             self._tell(seen.app)
         return ref
 
@@ -185,7 +193,13 @@ class LiveTable:
     def _reduced(self, ref: ObjectRef, obj: JsonObject, version: int, before: Seen | None) -> Seen:
         live = live_object(obj)
         live = replace(live, fields=sys.intern(live.fields))
-        seen = Seen(live, self._health(ref, obj, before), version)
+        seen = Seen(
+            live,
+            self._health(ref, obj, before),
+            version,
+            generation=int(obj["metadata"].get("generation") or 0),
+            written=before.written if before is not None else 0,
+        )
         if self._kept and seen.app in self._kept:
             return replace(seen, body=_without_managers(obj))
         return seen
@@ -198,6 +212,10 @@ class LiveTable:
     def _tell(self, app: str) -> None:
         for listener in self._listeners:
             listener(app)
+
+
+def _generation(seen: Seen | None) -> int:
+    return seen.generation if seen is not None else 0
 
 
 def ref_of(resource: Resource, obj: JsonObject) -> ObjectRef:

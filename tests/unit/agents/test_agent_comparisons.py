@@ -209,6 +209,27 @@ async def test_a_refresh_asks_the_server_and_writes_nothing(spoke: Any, make: An
     assert spoke.status("app").sync is Sync.SYNCED
 
 
+async def test_what_differs_is_not_asked_again_with_every_status(spoke: Any, make: Any) -> None:
+    artifact = await spoke.artifact(make.deployment("web"))
+    rule = RULES["json-pointer"]
+    spoke.assign(make.section("app", artifact, ignore=(rule,), self_heal=False))
+    await spoke.until(is_synced(spoke, artifact))
+    wrong = {"spec": {"paused": True, "selector": {"matchLabels": {"app": "evil"}}}}
+    spoke.cluster.edit("Deployment", "default", "web", wrong)
+    await spoke.until(lambda: spoke.status("app").sync is Sync.OUT_OF_SYNC)
+    assert spoke.cluster.reads["dry-run"] == 1
+    for count in range(3):
+        status = {**make.available, "replicas": count}
+        spoke.cluster.put_status("Deployment", "default", "web", status)
+        await spoke.idle()
+        assert spoke.status("app").sync is Sync.OUT_OF_SYNC
+    assert spoke.cluster.reads["dry-run"] == 1
+    right = {"spec": {"selector": {"matchLabels": {"app": "web"}}}}
+    spoke.cluster.edit("Deployment", "default", "web", right)
+    await spoke.until(lambda: spoke.status("app").sync is Sync.SYNCED)
+    assert spoke.writes() == [WEB]
+
+
 async def test_a_refresh_without_the_server(spoke: Any, make: Any) -> None:
     artifact = await spoke.artifact(make.deployment("web"))
     section = make.section("app", artifact, compare_options=("ServerSideDiff=false",))
