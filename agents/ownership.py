@@ -31,7 +31,7 @@ class Owner:
 
 
 Roots = Mapping[ObjectRef, str]
-"""An application's own objects and their UIDs; empty where none is known."""
+"""An application's own objects and their UIDs; empty where none was ever applied."""
 
 _Kind = tuple[Resource, str]
 _Owners = Mapping[str, tuple[Owner, ...]]
@@ -59,7 +59,8 @@ class Ownership:
 
     async def _has(self, item: Owner, owners: Iterable[Owner] | None, depth: int) -> bool:
         if item.ref in self._roots:
-            return self._roots[item.ref] in ("", item.uid)
+            # Without a UID nothing of that name was ever applied: what has it now is somebody else's.
+            return bool(item.uid) and self._roots[item.ref] == item.uid
         if depth == 0:
             return False
         if owners is None:

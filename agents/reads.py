@@ -17,6 +17,9 @@ from fleet.errors import BadInput
 from fleet.kube.errors import NotFound
 from fleet.kube.port import ClusterPort
 from fleet.runtime.clock import Clock
+from fleet.sync.hooks import RUN
+from fleet.sync.inventory import Inventory
+from fleet.sync.manifest import TRACKING_ID, annotation, parse_tracking_id
 from fleet.wire import codec
 from fleet.wire.references import parse_resource
 from fleet.wire.requests import (
@@ -55,12 +58,13 @@ class Reads:
 
     async def read(self, request: ReadRequest) -> AsyncGenerator[Frame, None]:
         """Give the frames of an answer, without its end; raises what is told to the person."""
-        async with aclosing(self._frames(request)) as frames:
+        inventory = self._inventory(request.target)
+        roots = await roots_of(self._cluster, inventory) if inventory is not None else {}
+        async with aclosing(self._frames(request, roots)) as frames:
             async for frame in frames:
                 yield frame
 
-    def _frames(self, request: ReadRequest) -> AsyncGenerator[Frame, None]:
-        roots = self._roots(request.target)
+    def _frames(self, request: ReadRequest, roots: Roots) -> AsyncGenerator[Frame, None]:
         match request.kind:
             case ReadKind.LOGS:
                 asked = _arguments(request, LogArguments)
@@ -79,14 +83,13 @@ class Reads:
                     f"this agent knows no {request.kind}", hint="update the agent of this cluster"
                 )
 
-    def _roots(self, target: str) -> Roots:
-        """Return the target's objects with their UIDs; raises NotFound where this cluster has no such target."""
+    def _inventory(self, target: str) -> Inventory | None:
+        """Return what the target has, if anything yet; raises NotFound where this cluster has no such target."""
         inventory = self._inventories.get(target)
         assignment = self._assignment()
         if inventory is None and (assignment is None or target not in assignment.sections):
             raise NotFound(f"application {target!r} is not on this cluster")
-        entries = inventory.entries if inventory is not None else {}
-        return {ref: entry.uid for ref, entry in entries.items()}
+        return inventory
 
     async def _resources(self, target: str) -> AsyncGenerator[Frame, None]:
         for row in await self._reader.resources(target):
@@ -106,6 +109,24 @@ class Reads:
             yield Difference(object=item)
         for note in found.problems:
             yield Problem(object=note)
+
+
+async def roots_of(cluster: ClusterPort, inventory: Inventory) -> Roots:
+    """Return the objects of a target with their UIDs, those of its hooks too, which are looked up by their marks."""
+    roots = {ref: entry.uid for ref, entry in inventory.entries.items()}
+    discovery = await cluster.discovery()
+    for ref in inventory.hooks:
+        resource = discovery.preferred(ref.group, ref.kind)
+        if resource is None:
+            continue
+        try:
+            live = await cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
+        except NotFound:
+            continue
+        is_ours = parse_tracking_id(annotation(live, TRACKING_ID)) == (inventory.target, ref)
+        if is_ours and annotation(live, RUN):
+            roots[ref] = str(live["metadata"].get("uid") or "")
+    return roots
 
 
 def _arguments(request: ReadRequest, kind: type[T]) -> T:

@@ -25,6 +25,7 @@ from fleet.cli.output import (
     Output,
     forget_reader,
     note,
+    plain,
     print_rows,
     print_value,
     say,
@@ -179,8 +180,9 @@ def manifests_of_app(
     if output is ManifestFormat.JSON:
         print_value(objects, Format.JSON)
         return
-    for position, item in enumerate(objects):
-        sys.stdout.write(("---\n" if position else "") + yamldoc.dump(item))
+    document = "---\n".join(yamldoc.dump(item) for item in objects)
+    # A program gets every character; a terminal none that could fool its reader.
+    sys.stdout.write(plain(document) if sys.stdout.isatty() else document)
 
 
 def events_of_app(context: typer.Context, name: AppName, output: Output = Format.TABLE) -> None:

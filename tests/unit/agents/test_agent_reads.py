@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -12,9 +13,13 @@ from agents.events import MOST_EVENTS, read_events
 from agents.followedlogs import LOOK_AGAIN, FollowedLogs
 from agents.ownership import Roots
 from agents.podlogs import MOST_CONTAINERS, PodLogs, sortable
+from agents.reads import roots_of
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.kube.errors import Forbidden, Invalid, NotFound
 from fleet.model.identity import ObjectRef
+from fleet.sync.hooks import RUN
+from fleet.sync.inventory import HookEntry, Inventory
+from fleet.sync.manifest import TRACKING_ID
 from fleet.testing.clock import FakeClock
 from fleet.testing.cluster import FakeCluster
 from fleet.wire.requests import ALL_LINES, Event, Frame, LogArguments, LogLine, Note, Streams
@@ -163,12 +168,20 @@ async def test_a_foreign_pod_is_like_one_that_is_not_there(
     assert shop.cluster.reads["logs"] == 0
 
 
-async def test_a_name_that_was_taken_over_owns_nothing(shop: Shop) -> None:
-    """The Deployment was deleted and made again by somebody else: its UID is not the one we applied."""
+@pytest.mark.parametrize(
+    "uid",
+    [
+        pytest.param("of-an-earlier-life", id="deleted and made again by somebody else"),
+        pytest.param("", id="never applied: the name belongs to somebody else"),
+    ],
+)
+async def test_a_name_alone_owns_nothing(shop: Shop, uid: str) -> None:
     shop.write("web-a", "secret")
-    stale = {WEB: "of-an-earlier-life"}
+    await shop.event("e1", "Deployment/web", "secret")
+    await shop.event("e2", "Pod/web-a", "secret")
     with pytest.raises(NotFound):
-        await all_of(PodLogs(shop.cluster, stale, LogArguments()).read())
+        await all_of(PodLogs(shop.cluster, {WEB: uid}, LogArguments()).read())
+    assert await all_of(read_events(shop.cluster, {WEB: uid})) == []
 
 
 @pytest.mark.parametrize(
@@ -218,6 +231,29 @@ async def test_kinds_that_may_not_be_seen_own_nothing_and_are_named(shop: Shop) 
     shop.cluster.pages = guarded  # type: ignore[method-assign,assignment]
     with pytest.raises(NotFound, match="not looked through: replicasets: replicasets is forbidden"):
         await all_of(shop.logs().read())
+
+
+@pytest.mark.parametrize(
+    ("marks", "is_ours"),
+    [
+        pytest.param({TRACKING_ID: "shop:batch/Job:default/migrate", RUN: "1"}, True, id="ours"),
+        pytest.param({TRACKING_ID: "shop:batch/Job:default/migrate"}, False, id="never run as one"),
+        pytest.param(
+            {TRACKING_ID: "other:batch/Job:default/migrate", RUN: "1"}, False, id="foreign"
+        ),
+        pytest.param({}, False, id="somebody else's by that name"),
+    ],
+)
+async def test_hooks_belong_by_their_marks(
+    shop: Shop, marks: dict[str, str], is_ours: bool
+) -> None:
+    uid = await shop.make("Job", "migrate", group="batch")
+    shop.cluster.edit("Job", "default", "migrate", {"metadata": {"annotations": marks}})
+    job = ObjectRef("batch", "Job", "default", "migrate")
+    gone = replace(job, name="gone")
+    hooks = {ref: HookEntry(ref=ref) for ref in (job, gone)}
+    inventory = Inventory(target="shop", cluster_uid="", hooks=hooks)
+    assert await roots_of(shop.cluster, inventory) == ({job: uid} if is_ours else {})
 
 
 # which lines
