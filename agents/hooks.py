@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from agents import failpoints
-from agents.apply import Applier
+from agents.apply import Applier, together
 from agents.inventory import Inventories
 from agents.live import LiveTable, hook_health
 from agents.progress import Progress
@@ -60,20 +60,27 @@ class HookRunner:
         await self._keep(progress, record, after)
 
     async def start(self, tasks: Sequence[HookTask], progress: Progress) -> None:
-        """Create the objects of hooks, in parallel as far as one kind goes; those there from before go first."""
+        """Create the objects of hooks of one kind in parallel; those that are there from before go first."""
         record = progress.inventory.operation
         assert record is not None, "hooks are planned for an operation"
         fresh = [task for task in tasks if _is_to_start(record, task)]
         if not fresh:
             return
-        there = {task.ref: await self._there(task) for task in fresh}
+        found = await together(self._there(task) for task in fresh)
+        there = {task.ref: live for task, live in zip(fresh, found, strict=True)}
+        target = progress.inventory.target
+        foreign = [task for task in fresh if _is_foreign(task, there[task.ref], target)]
+        if foreign:
+            await self._refuse(foreign, progress)
+            return
         old = [task for task in fresh if _is_in_the_way(task, there[task.ref])]
         if old:
             await self._make_room(old, there, progress)
             return
         await self._begin(fresh, progress)
-        for task in fresh:
-            await self._run(task, there[task.ref], progress)
+        made = await together(self._tried(task, there[task.ref], target) for task in fresh)
+        for task, result in zip(fresh, made, strict=True):
+            await self._started(task, result, progress)
 
     async def stop(self, progress: Progress) -> None:
         """Delete the hooks that run, and note that they were stopped."""
@@ -133,21 +140,38 @@ class HookRunner:
         await self._inventories.store(progress.inventory)
         failpoints.reach("operation.after-record")
 
-    async def _run(self, task: HookTask, there: JsonObject | None, progress: Progress) -> None:
+    async def _refuse(self, tasks: Iterable[HookTask], progress: Progress) -> None:
+        """Fail hooks whose name somebody else's object has."""
+        tasks = list(tasks)
+        await self._begin(tasks, progress)
+        text = "an object of this name is there already, and it is no hook"
+        for task in tasks:
+            await self._started(task, BadInput(text), progress)
+
+    async def _tried(
+        self, task: HookTask, there: JsonObject | None, app: str
+    ) -> JsonObject | FleetError:
+        try:
+            return await self._made(task, there, app)
+        except FleetError as error:
+            return error
+
+    async def _started(
+        self, task: HookTask, result: JsonObject | FleetError, progress: Progress
+    ) -> None:
+        """Note what became of a hook's creation."""
         record = progress.inventory.operation
         run = record.run_of(task) if record is not None else None
-        if record is None or run is None or run.state is not HookState.STARTING:
-            return
-        try:
-            live = await self._made(task, there, progress.inventory.target)
-        except (BadInput, Denied) as error:
-            after = record.after(run, HookEvent.REFUSED, str(error))
-        except FleetError as error:
+        assert record is not None, "its start is on record"
+        assert run is not None, "its start is on record"
+        if isinstance(result, BadInput | Denied):
+            after = record.after(run, HookEvent.REFUSED, str(result))
+        elif isinstance(result, FleetError):
             # It may have been made all the same: the next run looks before it does anything.
-            progress.errors.append(error)
+            progress.errors.append(result)
             return
         else:
-            after = _created(record, task, live)
+            after = _created(record, task, result)
         await self._keep(progress, record, after)
 
     async def _made(self, task: HookTask, there: JsonObject | None, app: str) -> JsonObject:
@@ -176,21 +200,11 @@ class HookRunner:
     async def _make_room(
         self, tasks: list[HookTask], there: dict[ObjectRef, JsonObject | None], progress: Progress
     ) -> None:
-        """Delete what a hook of an earlier operation left; the next run creates."""
-        target = progress.inventory.target
+        """Delete what hooks of an earlier operation left; the next run creates."""
         for task in tasks:
             live = there[task.ref]
             if live is None:
                 continue
-            if not _may_replace(live, target, task.ref):
-                await self._begin([task], progress)
-                record = progress.inventory.operation
-                assert record is not None
-                run = record.run_of(task)
-                assert run is not None
-                text = "an object of this name is there already, and it is no hook"
-                await self._keep(progress, record, record.after(run, HookEvent.REFUSED, text))
-                return
             resource = await self._resource(task)
             await self._let_go(resource, task.ref, live)
             uid = str(live["metadata"].get("uid") or "")
@@ -311,10 +325,11 @@ def _is_in_the_way(task: HookTask, live: JsonObject | None) -> bool:
     )
 
 
-def _may_replace(live: JsonObject, target: str, ref: ObjectRef) -> bool:
-    """Only what was made as a hook, by whatever program, or is this application's own, is deleted for a new one."""
-    owner = parse_tracking_id(annotation(live, TRACKING_ID))
-    return hooks_of.is_someones_hook(live) or owner == (target, ref)
+def _is_foreign(task: HookTask, live: JsonObject | None, target: str) -> bool:
+    """Only what was made as a hook, by whatever program, or is this application's own, gives way to a hook."""
+    if live is None or hooks_of.is_someones_hook(live):
+        return False
+    return parse_tracking_id(annotation(live, TRACKING_ID)) != (target, task.ref)
 
 
 def _created(record: OperationRecord, task: HookTask, live: JsonObject) -> OperationRecord:
