@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fleet.argo.shapes import nearest
-from fleet.argo.support import OPTIONS
 from fleet.errors import BadInput
 from fleet.model.assignment import Operation
 from fleet.model.identity import ObjectRef
@@ -87,6 +85,9 @@ def _resource(text: str) -> ObjectRef:
 
 
 def _option(text: str) -> str:
+    from fleet.argo.shapes import nearest  # an agent that is never asked does not pay for them
+    from fleet.argo.support import OPTIONS
+
     name, equals, _ = text.partition("=")
     if not equals:
         raise _wrong("options", f"{text!r} is no sync option: write Name=value")
