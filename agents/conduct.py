@@ -109,7 +109,7 @@ class Conductor:
             policy = retry.policy_for(run.section, run.operation)
             record = conclusions.concluded(record, _findings(run), policy, now)
             if record.stage is Stage.SUCCEEDED and before.stage is not Stage.SUCCEEDED:
-                record = record.with_results(_skipped(run))
+                record = record.with_results(_skipped(run, record))
             inventory = _with_unwanted(inventory, before, record).with_operation(record)
             self._look_again(run, before, record, inventory)
         run.progress.inventory = inventory
@@ -173,10 +173,13 @@ def _findings(run: Run) -> Findings:
     )
 
 
-def _skipped(run: Run) -> tuple[ResourceResult, ...]:
+def _skipped(run: Run, record: OperationRecord) -> tuple[ResourceResult, ...]:
     """What left the artifact and was not pruned."""
+    said = {item.ref for item in record.results}
     left = (ref for ref, reason in (run.out_of_sync or {}).items() if reason == Reason.LEFT.value)
-    return tuple(ResourceResult(ref=str(ref), status="PruneSkipped") for ref in left)
+    return tuple(
+        ResourceResult(ref=str(ref), status="PruneSkipped") for ref in left if str(ref) not in said
+    )
 
 
 def _starts_by_itself(before: Inventory, after: Inventory) -> bool:

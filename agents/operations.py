@@ -157,9 +157,21 @@ def _going_on(
 
 def _instead(chosen: Choice, fresh: OperationRecord, operation: Operation | None) -> Choice:
     """Start another operation when nothing of the one before is at work."""
-    if chosen.record is not None and chosen.record.active:
-        return replace(chosen, waits_for=chosen.record.active)
+    before = chosen.record
+    if before is not None and before.active:
+        return replace(chosen, waits_for=before.active)
+    if fresh.is_partial and _is_blocked(before, fresh.artifact):
+        fresh = replace(fresh, is_blocked=True)
     return replace(chosen, record=fresh, operation=operation)
+
+
+def _is_blocked(record: OperationRecord | None, artifact: str) -> bool:
+    """Whether a sync of a whole artifact failed for good, as far as the last record tells."""
+    if record is None or record.artifact != artifact:
+        return False
+    if record.is_partial:
+        return record.is_blocked
+    return record.stage is Stage.FAILED and record.is_final
 
 
 def _by_itself(chosen: Choice, want: Want, now: datetime) -> Choice:
@@ -174,7 +186,9 @@ def _by_itself(chosen: Choice, want: Want, now: datetime) -> Choice:
         return chosen
     if want.gated or not want.artifact:
         return chosen
-    is_tried = record is not None and record.artifact == want.artifact and not record.is_partial
+    is_tried = record is not None and record.artifact == want.artifact
+    if record is not None and record.is_partial and not record.is_blocked:
+        is_tried = False
     if not want.automated:
         if record is not None and not record.stage.is_over:
             return _closed(chosen, record, "syncs are not automated any more", now)
@@ -254,14 +268,15 @@ def mode_of(choice: Choice, want: Want) -> Mode:
         case Stage.FAILED | Stage.RETRYING:
             return _mode_after_failure(record, want)
         case Stage.SUCCEEDED | Stage.EXPIRED:
-            return Mode.PLAIN
+            return Mode.BLOCKED if _is_blocked(record, want.artifact) else Mode.PLAIN
 
 
 def _mode_after_failure(record: OperationRecord, want: Want) -> Mode:
     """What may pass by itself is tried on; what a hook or a person ended is not."""
-    is_about_this = record.artifact == want.artifact and not record.is_partial
-    if not is_about_this or want.gated:
+    if want.gated or record.artifact != want.artifact:
         return Mode.PLAIN
+    if record.is_partial:
+        return Mode.BLOCKED if record.is_blocked else Mode.PLAIN
     if record.is_final:
         return Mode.BLOCKED
     if record.stage is Stage.FAILED and not want.automated:

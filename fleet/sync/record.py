@@ -53,6 +53,8 @@ class OperationRecord:
     """It failed on something that does not pass by itself: a hook, or somebody who stopped it."""
     is_partial: bool = False
     """It is about some objects only: it says nothing about the artifact."""
+    is_blocked: bool = False
+    """It is about some objects only, and the sync of the whole before it failed for good: that still counts."""
     pruned_waves: tuple[int, ...] = ()
     """Waves of everything that this try prunes: they are mirrored among each other, also when some is gone."""
     is_touched: bool = False

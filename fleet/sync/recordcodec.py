@@ -30,6 +30,7 @@ class RecordText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str = ""
     is_final: bool = False
     is_partial: bool = False
+    is_blocked: bool = False
     is_touched: bool = False
     pruned_waves: tuple[int, ...] = ()
     hooks: tuple[_HookRow, ...] = ()
@@ -55,6 +56,7 @@ def encode(record: OperationRecord | None) -> RecordText | None:
         message=record.message,
         is_final=record.is_final,
         is_partial=record.is_partial,
+        is_blocked=record.is_blocked,
         is_touched=record.is_touched,
         pruned_waves=record.pruned_waves,
         hooks=tuple((run.phase, str(run.ref), run.state, run.message) for run in record.hooks),
@@ -81,6 +83,7 @@ def decode(text: RecordText | None) -> OperationRecord | None:
         message=text.message,
         is_final=text.is_final,
         is_partial=text.is_partial,
+        is_blocked=text.is_blocked,
         is_touched=text.is_touched,
         pruned_waves=text.pruned_waves,
         hooks=tuple(_run(row) for row in text.hooks),

@@ -151,12 +151,29 @@ def test_what_starts_by_itself(
         (record("a", Stage.FAILED), AUTO, Mode.WORK),
         (record("a", Stage.FAILED), MANUAL, Mode.PLAIN),
         (record("a", Stage.FAILED, TWO, is_final=True), AUTO, Mode.PLAIN),
+        (record("a", Stage.SUCCEEDED, is_partial=True), AUTO, Mode.PLAIN),
+        (record("a", Stage.SUCCEEDED, is_partial=True, is_blocked=True), AUTO, Mode.BLOCKED),
+        (record("a", Stage.FAILED, is_partial=True, is_blocked=True), AUTO, Mode.BLOCKED),
     ],
     ids=["none", "running", "gated", "a hook failed", "failing", "terminating", "over", "failed for good",
-         "failed, will be tried again", "failed on what may pass", "failed and manual", "about another artifact"],
+         "failed, will be tried again", "failed on what may pass", "failed and manual", "about another artifact", "in part",
+         "in part, after the whole failed", "in part and failed, after the whole failed"],
 )  # fmt: skip
 def test_what_may_be_done(before: OperationRecord | None, want: Want, mode: Mode) -> None:
     assert operations.mode_of(operations.Choice(record=before), want) is mode
+
+
+def test_a_sync_of_some_objects_does_not_forget_that_the_whole_failed() -> None:
+    failed = record(automated_id(ONE), Stage.FAILED, is_final=True)
+    part = asked("part", resources=["/ConfigMap:shop/a"])
+    chosen = operations.choose([part], failed, None, AUTO, NOW)
+    assert chosen.record is not None
+    assert (chosen.record.id, chosen.record.is_blocked) == ("part", True)
+    done = replace(chosen.record, stage=Stage.SUCCEEDED)
+    assert operations.choose([], done, None, AUTO, NOW).record == done
+    whole = operations.choose([asked("whole")], done, None, AUTO, NOW)
+    assert whole.record is not None
+    assert not whole.record.is_blocked
 
 
 FAIL_HOOK = HookTask(
