@@ -88,6 +88,11 @@ class RolloutFacts:
             for place, step in self._placed(name, plan)
         }
 
+    def unmatched(self, name: str, plan: RolloutPlan) -> tuple[TargetId, ...]:
+        """Return the targets of a set that no step selects."""
+        placed = {place.target.id for place, _ in self._placed(name, plan)}
+        return tuple(target.id for target in self.targets(name) if target.id not in placed)
+
     def present(self, id_: TargetId) -> bool:
         """Whether a target that leaves is still there, or may be: nobody waits for a cluster that is away."""
         if id_ in self.state.assigned:

@@ -60,7 +60,7 @@ class RolloutViews:
                 if is_known
                 else f"there is no ApplicationSet {name!r}"
             )
-        seen = self._see(name)
+        seen = self._see(name, whole=True)
         started = seen.rollout.standing.started
         window = seen.plan.health_window
         return wire.RolloutDetail(
@@ -85,17 +85,18 @@ class RolloutViews:
         lost = f", {row.unmatched} match no step" if row.unmatched else ""
         return f"{row.state}{at}: {counts}{lost}" + (f": {row.message}" if row.message else "")
 
-    def _see(self, name: str) -> _Seen:
+    def _see(self, name: str, *, whole: bool = False) -> _Seen:
+        """Look at a set; only ``whole`` has the facts about each target, for they cost."""
         plan = self.rollouts.plan(name) or RolloutPlan()
-        rollout = self.rollouts.get(name) or Rollout()
-        facts = {} if plan.invalid else self.facts.of(name, plan, judged=len(plan.steps))
+        facts: Facts = {}
         unmatched: tuple[TargetId, ...] = ()
         if not plan.invalid:
-            unmatched = tuple(t.id for t in self.facts.targets(name) if t.id not in facts)
+            unmatched = self.facts.unmatched(name, plan)
+            facts = self.facts.of(name, plan, judged=len(plan.steps)) if whole else {}
         return _Seen(
             name=name,
             plan=plan,
-            rollout=rollout,
+            rollout=self.rollouts.get(name) or Rollout(),
             facts=facts,
             unmatched=unmatched,
             open_step=self.rollouts.open_step(name),
