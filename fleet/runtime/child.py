@@ -77,6 +77,9 @@ class Child:
             answer = await process.stdout.readline()
         except ConnectionError as error:
             raise ChildEnded(await process.wait()) from error
+        except ValueError as error:  # the stream's word for a line that is too long
+            await self.close()
+            raise ChildEnded(process.returncode or 0) from error
         if not answer.endswith(b"\n"):
             raise ChildEnded(await process.wait())
         return answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fleet.runtime.child import Child, ChildEnded
@@ -32,3 +34,14 @@ async def test_a_child_that_ends_tells_its_status() -> None:
     with pytest.raises(ChildEnded) as caught:
         await child.ask(QUESTION)
     assert caught.value.status == 1
+
+
+async def test_an_answer_without_an_end_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "babbler.py").write_text("while True: print('x' * 4096, end='')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("fleet.runtime.child._LINE_LIMIT", 64 * 1024)
+    child = Child(SystemClock(), "babbler", deadline=60)
+    with pytest.raises(ChildEnded):
+        await child.ask(QUESTION)
