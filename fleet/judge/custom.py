@@ -2,7 +2,8 @@
 
 Rules run in a child process (`fleet.judge.worker`) with a second of processor time for each object. A rule that cannot be
 used, for whatever reason, makes its objects Unknown and says why: they are never rated by another rule instead. An
-answer is kept as long as the rule and the object stay what they were.
+answer is kept as long as the rule and the object stay what they were. What rules say leaves the cluster, so the values
+of Secrets are masked before one sees them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from fleet.model.healthrules import HealthRule, HealthRules
 from fleet.model.report import Health
 from fleet.runtime.child import Child, ChildEnded
 from fleet.runtime.clock import Clock
+from fleet.sync.masking import masked
 
 _PATIENCE = 20.0
 """Seconds on the wall for one object: processor time counts for its limit, whatever else the machine does."""
@@ -103,16 +105,17 @@ class CustomHealth:
         if rule.source in spent:
             return spent[rule.source]
         result = await self._ask(rule, body, spent)
-        if key is not None:
+        if key is not None and rule.source not in spent:
             self._keep(key, result)
         return result
 
     async def _ask(
         self, rule: HealthRule, body: JsonObject | None, spent: dict[str, HealthResult]
     ) -> HealthResult | None:
-        question = {"language": rule.language, "text": rule.text, "object": body}
+        shown = masked(body) if body is not None else None
+        question = {"language": rule.language, "text": rule.text, "object": shown}
         try:
-            answer = await self._child.ask(msgspec.json.encode(question))
+            answer = await self._answer(msgspec.json.encode(question))
         except ChildEnded as error:
             spent[rule.source] = _broken(rule, self._cause(error.status))
             return spent[rule.source]
@@ -122,12 +125,22 @@ class CustomHealth:
             raise Transient(f"health rules cannot be run: {error.strerror}") from error
         return _result(rule, msgspec.json.decode(answer, type=_Answer))
 
+    async def _answer(self, question: bytes) -> bytes:
+        """Ask, and once more where the process ended for no reason of the rule's that is known."""
+        try:
+            return await self._child.ask(question)
+        except ChildEnded as error:
+            if error.status == -signal.SIGPROF or error.status in _OUT_OF_MEMORY:
+                raise
+        return await self._child.ask(question)
+
     def _cause(self, status: int) -> str:
         if status == -signal.SIGPROF:
             return f"takes longer than {self._limits.seconds:g} s"
         if status in _OUT_OF_MEMORY:
             return f"needs more than {self._limits.memory >> 20} MiB of memory"
-        raise Transient(f"the process for health rules ended with status {status}")
+        # Twice: it would be so for ever, and nothing else would be rated meanwhile.
+        return f"its process ended with status {status}"
 
     def _keep(self, key: _Key, result: HealthResult | None) -> None:
         self._kept[key] = result

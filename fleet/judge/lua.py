@@ -92,6 +92,5 @@ def _table(lua: Any, value: JsonValue) -> Any:
 def _reason(text: str) -> str:
     """The error without the interpreter's name for the chunk and its stack."""
     first = text.partition("\nstack traceback")[0].removeprefix("error loading code: ")
-    return " ".join(
-        first.replace('[string "<python>"]', "line ").replace("line :", "line ").split()
-    )[:300]
+    text = first.replace('[string "<python>"]', "line ").replace("line :", "line ")
+    return " ".join(text.split())[:300] or "raises an error that is no text"

@@ -25,6 +25,8 @@ from fleet.model.report import Health
 
 OUT_OF_MEMORY = 3
 """The exit status when the interpreter gets no memory."""
+MAX_MESSAGE = 1024
+"""Characters of what a rule may say: it goes to the hub with every report."""
 _STATUSES = frozenset(Health)
 
 
@@ -53,13 +55,17 @@ def answer_to(question: Question) -> Answer:
             return Answer()
         found = language.evaluate(question.text, question.object)
     except BadInput as error:
-        return Answer(error=str(error))
+        return Answer(error=str(error)[:MAX_MESSAGE])
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  # an object that cannot be had in the rule's language
+        return Answer(error=f"fails on this object with {type(error).__name__}")
     if found is None:
         return Answer()
     status, message = found
     if status not in _STATUSES:
-        return Answer(error=f"gives {status!r}, which is no health status")
-    return Answer(status=Health(status), message=message)
+        return Answer(error=f"gives {status[:40]!r}, which is no health status")
+    return Answer(status=Health(status), message=message[:MAX_MESSAGE])
 
 
 def serve(questions: BinaryIO, answers: BinaryIO, seconds: float) -> None:

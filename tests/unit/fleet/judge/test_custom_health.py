@@ -199,6 +199,94 @@ async def test_a_rule_that_cannot_be_used_makes_unknown_and_says_why(
     assert (await rated(judge, 'return {status = "Healthy"}')).status is Health.HEALTHY
 
 
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        pytest.param("error({})", "an error that is no text", id="error-table"),
+        pytest.param("error()", "an error that is no text", id="error-nothing"),
+        pytest.param("return {status = string.rep('x', 1e7)}", "no health status", id="long-status"),
+    ],
+)  # fmt: skip
+async def test_a_rule_that_fails_without_a_word_is_no_rule_that_says_nothing(
+    judge: CustomHealth, script: str, message: str
+) -> None:
+    found = await rated(judge, script)
+    assert found.status is Health.UNKNOWN
+    assert message in found.message
+    assert len(found.message) < 1000
+
+
+async def test_a_message_of_megabytes_is_cut_and_hurts_nobody(judge: CustomHealth) -> None:
+    found = await rated(judge, "return {status = 'Healthy', message = string.rep('\\1', 2e7)}")
+    assert found.status is Health.HEALTHY
+    assert len(found.message) <= 1024
+
+
+def _nested(depth: int) -> JsonObject:
+    found: JsonObject = {}
+    for _ in range(depth):
+        found = {"a": found}
+    return found
+
+
+async def test_an_object_that_the_process_cannot_take_is_unknown_and_holds_up_no_other(
+    judge: CustomHealth,
+) -> None:
+    poison: JsonObject = {**WIDGET, "metadata": {"name": "deep"}, "spec": _nested(600)}
+    found = await judge.judge(rules('return {status = "Healthy"}'), [poison, WIDGET])
+    assert [result.status for result in found if result] == [Health.UNKNOWN, Health.HEALTHY]
+
+
+async def test_a_process_that_does_not_live_is_no_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    found = await rated(CustomHealth(SystemClock()), 'return {status = "Healthy"}')
+    assert found.status is Health.UNKNOWN
+    assert "its process ended with status 1" in found.message
+
+
+SECRET: JsonObject = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {
+        "name": "s",
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "aHVudGVyMg=="},
+    },
+    "data": {"password": "aHVudGVyMg=="},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        pytest.param('return {status = "Degraded", message = obj.data.password}', Language.LUA, id="message"),
+        pytest.param("error(obj.data.password)", Language.LUA, id="error"),
+        pytest.param("return {status = obj.data.password}", Language.LUA, id="status"),
+        pytest.param("for _, v in pairs(obj.metadata.annotations) do error(v) end", Language.LUA, id="annotation"),
+        pytest.param("{'a': 'Healthy'}[obj.data.password]", Language.CEL, id="key"),
+        pytest.param("obj.data.password", Language.CEL, id="cel-status"),
+    ],
+)  # fmt: skip
+async def test_no_rule_can_say_what_is_in_a_secret(
+    judge: CustomHealth, text: str, language: Language
+) -> None:
+    rule = HealthRule(group="*", kind="*", language=language, text=text, source="key")
+    (found,) = await judge.judge(HealthRules(rules=(rule,)), [SECRET])
+    assert found is not None
+    assert found.status in (Health.DEGRADED, Health.UNKNOWN)
+    assert "aHVudGVyMg" not in found.message
+
+
+async def test_a_rule_sees_that_a_secret_has_a_key(judge: CustomHealth) -> None:
+    rule = HealthRule(
+        group="", kind="Secret", language=Language.CEL, source="key",
+        text="has(obj.data.password) && !has(obj.data.other) ? 'Healthy' : 'Degraded'",
+    )  # fmt: skip
+    (found,) = await judge.judge(HealthRules(rules=(rule,)), [SECRET])
+    assert found == HealthResult(Health.HEALTHY, "")
+
+
 async def test_a_rule_that_was_killed_costs_its_time_once_in_a_call(judge: CustomHealth) -> None:
     others = [
         {**WIDGET, "metadata": {"name": str(n), "uid": str(n), "resourceVersion": "1"}}
