@@ -79,13 +79,14 @@ def test_an_approval_is_of_this_operation_or_a_later_one(approved: str, expected
 
 
 def test_it_survives_in_the_inventory() -> None:
-    entries = {
-        ref: Entry(ref=ref, pruning=pruning, deletion=deletion, keep=keep, prune_last=keep)
-        for number, (pruning, deletion, keep) in enumerate(
-            product(Protection, Protection, (False, True))
+    entries = {}
+    for number, (pruning, deletion, keep) in enumerate(
+        product(Protection, Protection, (False, True))
+    ):
+        ref = ObjectRef("", "ConfigMap", "shop", str(number))
+        entries[ref] = Entry(
+            ref=ref, pruning=pruning, deletion=deletion, keep=keep, prune_last=keep
         )
-        if (ref := ObjectRef("", "ConfigMap", "shop", str(number)))
-    }
     inventory = Inventory(
         target="app",
         cluster_uid="u",
