@@ -347,3 +347,43 @@ def test_refs_contain_problems_too() -> None:
         project=ProjectRules(name="t", namespaces=("home",)),
     )
     assert found.refs == {ObjectRef("", "Secret", "x", "a")}
+
+
+HOOKS = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: home, annotations: {argocd.argoproj.io/sync-wave: "5"}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {generateName: migrate-, annotations: {argocd.argoproj.io/hook: PreSync, argocd.argoproj.io/sync-wave: "-1"}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: test, annotations: {helm.sh/hook: test}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: typo, annotations: {argocd.argoproj.io/hook: presync}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+"""
+
+
+def test_hooks_are_apart_and_what_they_need_comes_before_them() -> None:
+    found = desired(HOOKS)
+    assert [(hook.ref.name, hook.generated, hook.wave) for hook in found.hooks] == [
+        ("migrate-", True, -1)
+    ]
+    assert names(found) == ["Namespace/home", "ConfigMap/a"]
+    assert [item.key[:2] for item in found.manifests] == [(0, -1), (1, 0)]
+    assert found.warnings == ("batch/Job:/typo is never applied: no sync has a presync hook",)
+
+
+def test_a_project_s_rules_hold_for_hooks_too() -> None:
+    rules = ProjectRules(name="p", namespaces=("elsewhere",))
+    found = desired(HOOKS, project=rules)
+    assert not found.hooks
+    assert {type(problem.error) for problem in found.problems} == {Denied}
