@@ -31,9 +31,7 @@ from __future__ import annotations
 
 import msgspec
 
-
-class Row(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Anything below: JSON keys are camelCase."""
+from fleet.wire.rows import Row
 
 
 class AppRow(Row, frozen=True, kw_only=True):
@@ -231,7 +229,7 @@ class ClusterList(Row, frozen=True, kw_only=True):
 
 class AddCluster(Row, frozen=True, kw_only=True):
     name: str
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     server: str = ""
     project: str = ""
 

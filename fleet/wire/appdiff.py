@@ -5,7 +5,7 @@ Keys are only ever added. Values of Secrets are not in any of this: they are mas
 
 from __future__ import annotations
 
-from fleet.wire.api import Row
+from fleet.wire.rows import Row
 
 
 class ObjectDiff(Row, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@ not in them.
 
 from __future__ import annotations
 
-from fleet.wire.api import ProblemRow, Row
+from fleet.wire.api import ProblemRow
+from fleet.wire.rows import Row
 
 
 class RevisionRow(Row, frozen=True, kw_only=True):

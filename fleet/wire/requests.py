@@ -17,8 +17,8 @@ import msgspec
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
 from fleet.wire import codec
-from fleet.wire.api import Row
 from fleet.wire.appdiff import ObjectDiff, ObjectNote, ResourceRow
+from fleet.wire.rows import Row
 
 MAX_READS = 4
 """Reads of one cluster at a time."""

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from fleet.wire.api import Row
+from fleet.wire.rows import Row
 
 
 class RolloutRow(Row, frozen=True, kw_only=True):
