@@ -193,12 +193,13 @@ class Machine(RuleBasedStateMachine):
         """Look, and hold every release against the promises."""
         before = self.world.rollout
         after = self.world.look().rollout
+        known = before.members if before else {}
         let_go = {
             id_
             for id_, member in after.members.items()
             if member.state is TargetState.PENDING
-            and (before is None or before.members[id_].state is not TargetState.PENDING)
-            and not (before and before.members[id_].state is TargetState.PROGRESSING)
+            and (id_ not in known or known[id_].state is not TargetState.PENDING)
+            and self.world.spokes[id_].assigned != member.digest  # else it is only held back again
         }
         if let_go:
             assert after.standing.state is RolloutState.PROGRESSING
