@@ -13,9 +13,11 @@ import msgspec
 
 from fleet.codec.canonical import Digest, digest_bytes
 from fleet.codec.jsontypes import JsonObject
+from fleet.health.readyworker import MEMORY
 from fleet.model.report import Ready, TargetStatus
 from fleet.runtime.child import Child, ChildEnded
 from fleet.runtime.clock import Clock
+from fleet.sync.masking import masked
 
 _DEADLINE = 10.0
 
@@ -42,7 +44,7 @@ class Readiness:
             {
                 "id": 0,
                 "expression": expression,
-                "objects": list(objects),
+                "objects": [masked(item) for item in objects],  # its errors quote them
                 "app": {
                     "sync": status.sync.value,
                     "health": status.health.value,
@@ -72,6 +74,9 @@ class Readiness:
             answer = msgspec.json.decode(await self._child.ask(question), type=_Answer)
         except TimeoutError:
             return Ready(ready=False, message=f"ready-when took longer than {_DEADLINE:.0f} s")
-        except (ChildEnded, OSError, ValueError):
+        except ChildEnded:
+            limit = f"{MEMORY >> 20} MiB of memory"
+            return Ready(ready=False, message=f"ready-when ended its process (it has {limit})")
+        except OSError:
             return Ready(ready=False, message="ready-when could not be evaluated")
         return Ready(ready=answer.ready, message=answer.message)

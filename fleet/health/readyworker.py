@@ -2,11 +2,13 @@
 
 One JSON object a line on stdin, one on stdout, in order, until stdin ends:
 ``{"id", "expression", "objects", "app": {"sync", "health", "digest"}}`` is answered by ``{"id", "ready", "message"}``.
-The parent sets the deadline and kills: nothing here can be interrupted otherwise.
+The parent sets the deadline and kills: nothing here can be interrupted otherwise. Memory has a limit, for the
+machine's is the agent's too.
 """
 
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 from typing import BinaryIO
@@ -15,6 +17,10 @@ import msgspec
 
 from fleet.health.readywhen import AppFacts, evaluate
 from fleet.model.report import Ready
+
+
+MEMORY = 160 * 1024 * 1024
+"""Bytes of address space, of which some 40 MB are in use at the start."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,4 +58,6 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
 if __name__ == "__main__":
     # Ctrl-C in a terminal reaches the whole group; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -39,8 +39,9 @@ class Limits:
 
     seconds: float = 1.0
     """Of processor time."""
-    memory: int = 512 * 1024 * 1024
-    """Bytes of address space of the child, which has about 40 MB when it starts."""
+    memory: int = 160 * 1024 * 1024
+    """Bytes of address space of the child, which has about 40 MB when it starts. Enough for objects of 3 MB, and together
+    with an agent less than the agent's container may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
