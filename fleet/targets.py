@@ -147,6 +147,15 @@ def resolve_targets(
     return (kept or KeptTargets()).resolve(applications, world)
 
 
+def refusal(application: Application, cluster: Cluster, projects: Mapping[str, AppProject]) -> str:
+    """Say what forbids to deploy an Application to a cluster, by the rules that hold now; empty if nothing does."""
+    try:
+        _admit(application, cluster, projects)
+    except FleetError as error:
+        return redact(error.message)
+    return ""
+
+
 def _judge(application: Application, index: ClusterIndex, world: World) -> _Judged:
     try:
         cluster = index.resolve(application.destination)
@@ -156,7 +165,7 @@ def _judge(application: Application, index: ClusterIndex, world: World) -> _Judg
     references: tuple[Reference, ...] | None = None
     try:
         references = _references(application)
-        _admit(application, cluster, world)
+        _admit(application, cluster, world.projects)
     except FleetError as error:
         return _Judged(
             target=Target(id=id_, application=application, held=redact(error.message)),
@@ -185,11 +194,11 @@ def _references(application: Application) -> tuple[Reference, ...]:
         raise error.at(field=f"metadata.annotations.{DEPENDS_ON}") from None
 
 
-def _admit(application: Application, cluster: Cluster, world: World) -> None:
+def _admit(application: Application, cluster: Cluster, projects: Mapping[str, AppProject]) -> None:
     """Raise for whatever forbids to deploy the Application to its cluster."""
-    project = find_project(world.projects, application.project)
+    project = find_project(projects, application.project)
     if project is None:
-        near = difflib.get_close_matches(application.project, [*world.projects, "default"], n=1)
+        near = difflib.get_close_matches(application.project, [*projects, "default"], n=1)
         raise BadInput(
             f"application references project {application.project} which does not exist",
             hint=f"did you mean {near[0]}?" if near else "",

@@ -7,7 +7,7 @@ what its project permits, all as of the evaluation before. `fleet.children` deci
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleet import moves
 from fleet.argo.children import GROUP, Child, Item, Offer, child_of, key_of
@@ -20,7 +20,7 @@ from fleet.model.project import AppProject
 from fleet.model.report import Health
 from fleet.model.target import Target
 from fleet.model.world import World
-from fleet.targets import find_project
+from fleet.targets import find_project, refusal
 from hub.accepted import PARENT, Accepted, Rows
 from hub.childsyncs import ChildSyncs
 from hub.state import State
@@ -56,6 +56,7 @@ class Parents:
         offering = {id_.app for id_, offer in self.state.offers.items() if offer.children}
         known = self.accepted.parents()
         self._in_force = {name: item for name, item in self._in_force.items() if name in known}
+        world = replace(world, projects={**self._projects(), **world.projects})
         for name in sorted(offering | known):
             yield self._fact(name, world)
 
@@ -73,7 +74,11 @@ class Parents:
             )
             return Fact(parent, None, None)
         offer = self.state.offers.get(target.id) if target else None
-        waits_for, awaited = self._gate(target) if target else ("it is on no cluster", frozenset())
+        waits_for, awaited = (
+            self._gate(target, application, world)
+            if target
+            else ("it is on no cluster", frozenset())
+        )
         automated = application.sync_policy.automated
         asked = offer is not None and self.syncs.asks(name, offer.digest)
         parent = Parent(
@@ -160,14 +165,18 @@ class Parents:
             confirmed=confirmed,
         )
 
-    def _gate(self, target: Target) -> tuple[str, frozenset[TargetId]]:
+    def _gate(
+        self, target: Target, application: Application, world: World
+    ) -> tuple[str, frozenset[TargetId]]:
         """Say what a parent waits for, and whose news may change that. Its own objects go first."""
         id_, state = target.id, self.state
+        # the target is of the evaluation before: rules that are new forbid at once
+        refused = refusal(application, state.desired.clusters[id_.cluster], world.projects)
         candidate, pin = state.candidates.get(id_), state.pins.get(id_)
         if self.is_rendering(id_):
             return "it is being rendered", frozenset()
-        if target.held:
-            return target.held, frozenset()
+        if refused or target.held:
+            return refused or target.held, frozenset()
         if candidate is None:
             return "not rendered yet", frozenset()
         if candidate.error or candidate.held:
@@ -188,8 +197,7 @@ class Parents:
         self, offer: Offer | None, application: Application, target: Target | None, world: World
     ) -> dict[str, str]:
         """What the project of a parent does not let it bring, judged like any object."""
-        projects = {**self._projects(), **world.projects}
-        project = find_project(projects, application.project)
+        project = find_project(world.projects, application.project)
         if offer is None or target is None or project is None:
             return {}
         rules = rules_for(project, self.state.desired.clusters[target.id.cluster])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, Transient
 from fleet.model.identity import AppName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
@@ -334,6 +335,28 @@ async def test_the_project_of_a_parent_judges_the_documents_it_brings(hub: Hub) 
     refused = hub.state.desired.children[AppName("root")].refused
     assert refused.keys() == {"AppProject/wide", "elsewhere"}
     assert sum("is not permitted in project 'strict'" in text for text in hub.problems()) == 2
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [app("root", project="strict")],
+        [
+            project("other", sourceRepos=["https://git.example.com/other.git"]),
+            app("root", project="other"),
+        ],
+    ],
+    ids=["project-gone", "another-that-refuses-the-parent"],
+)
+async def test_a_parent_brings_nothing_while_its_new_rules_refuse_it(
+    hub: Hub, after: list[JsonObject]
+) -> None:
+    strict = project(
+        "strict", namespaceResourceBlacklist=[{"group": "argoproj.io", "kind": "AppProject"}]
+    )
+    await hub.commit(strict, app("root", project="strict"), root=[project("wide")])
+    await hub.commit(*after)
+    assert "wide" not in hub.state.desired.projects
 
 
 async def test_the_project_of_a_child_judges_the_child(hub: Hub) -> None:
