@@ -94,9 +94,17 @@ class LiveTable:
         self.something_unrated.clear()
         return unrated
 
-    def rated(self, ref: ObjectRef, obj: JsonObject, health: HealthResult | None) -> None:
-        """Take in the rating of an object as it was; a newer one that came meanwhile waits for its own."""
-        known = self._seen.get(_key(ref), {})
+    def rated(
+        self, ref: ObjectRef, obj: JsonObject, health: HealthResult | None, by: HealthRules
+    ) -> None:
+        """Take in the rating of an object as it was, by the rules as they were.
+
+        A newer object that came meanwhile waits for its own; so does one whose kind has another rule now, or none.
+        """
+        kind = _key(ref)
+        if by is not self.rules and by.find(*kind) != self.rules.find(*kind):
+            return
+        known = self._seen.get(kind, {})
         before = known.get(ref)
         if before is None or before.version != version_of(obj) or before.health == health:
             return
@@ -112,7 +120,8 @@ class LiveTable:
         known_version = before.version if before is not None else self._gone.get(ref, 0)
         if version and version < known_version:
             return ref
-        seen = self._reduced(ref, obj, version, before)
+        is_ours = written and version != known_version
+        seen = self._reduced(ref, obj, version, before, is_ours=is_ours)
         if written:
             seen = replace(seen, written=version)
         known[ref] = seen
@@ -183,21 +192,28 @@ class LiveTable:
             self._ruled[kind] = self.rules.find(*kind) is not None
         return self._ruled[kind]
 
-    def _health(self, ref: ObjectRef, obj: JsonObject, before: Seen | None) -> HealthResult | None:
+    def _health(
+        self, ref: ObjectRef, obj: JsonObject, before: Seen | None, *, is_ours: bool
+    ) -> HealthResult | None:
         if self._is_ruled(_key(ref)):
             self._unrated[ref] = obj
             self.something_unrated.set()
-            return before.health if before is not None else UNRATED
+            # What was said of another spec says nothing of this one: nobody may go on by it.
+            if before is None or is_ours or before.generation != _generation_of(obj):
+                return UNRATED
+            return before.health
         return hook_health(obj) if annotation(obj, RUN) else assess(obj)
 
-    def _reduced(self, ref: ObjectRef, obj: JsonObject, version: int, before: Seen | None) -> Seen:
+    def _reduced(
+        self, ref: ObjectRef, obj: JsonObject, version: int, before: Seen | None, *, is_ours: bool
+    ) -> Seen:
         live = live_object(obj)
         live = replace(live, fields=sys.intern(live.fields))
         seen = Seen(
             live,
-            self._health(ref, obj, before),
+            self._health(ref, obj, before, is_ours=is_ours),
             version,
-            generation=int(obj["metadata"].get("generation") or 0),
+            generation=_generation_of(obj),
             written=before.written if before is not None else 0,
         )
         if self._kept and seen.app in self._kept:
@@ -216,6 +232,10 @@ class LiveTable:
 
 def _generation(seen: Seen | None) -> int:
     return seen.generation if seen is not None else 0
+
+
+def _generation_of(obj: JsonObject) -> int:
+    return int(obj["metadata"].get("generation") or 0)
 
 
 def ref_of(resource: Resource, obj: JsonObject) -> ObjectRef:

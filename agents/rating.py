@@ -1,6 +1,6 @@
 """Rating: the health of objects by the fleet's own rules, which run in a process of their own and take their time.
 
-The table shows what it knew before until an answer is there. A process that cannot be asked changes nothing: the
+The table shows what it knew before until an answer is there, or Progressing where the object is another by then. A process that cannot be asked changes nothing: the
 objects wait.
 """
 
@@ -55,11 +55,12 @@ class Ratings:
                     await self._clock.sleep(_AGAIN)
 
     async def _rate(self, batch: list[tuple[ObjectRef, JsonObject]]) -> bool:
+        rules = self._table.rules
         try:
-            results = await self._judge.judge(self._table.rules, [obj for _, obj in batch])
+            results = await self._judge.judge(rules, [obj for _, obj in batch])
         except FleetError as error:
             log.warning("objects not rated", **{fields.ERROR: str(error)})
             return False
         for (ref, obj), health in zip(batch, results, strict=True):
-            self._table.rated(ref, obj, health)
+            self._table.rated(ref, obj, health, rules)
         return True

@@ -18,7 +18,6 @@ import msgspec
 from fleet.health.readywhen import AppFacts, evaluate
 from fleet.model.report import Ready
 
-
 MEMORY = 160 * 1024 * 1024
 """Bytes of address space, of which some 40 MB are in use at the start."""
 

@@ -194,3 +194,50 @@ async def test_what_could_not_be_rated_is_asked_again(table: LiveTable) -> None:
     assert len(judge.asked) == 2
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_answer_by_a_rule_that_is_no_more_counts_for_nothing(
+    table: LiveTable, judge: SlowJudge
+) -> None:
+    table.use(RULES)
+    table.observe(RESOURCE, at(6))
+    await settle()
+    table.use(HealthRules())
+    table.observe(RESOURCE, at(6))  # the list that is taken for that
+    await judge.answers.put(HealthResult(Health.DEGRADED, "by the old rule"))
+    await settle()
+    assert health(table) is None
+
+
+async def test_a_rule_for_another_kind_takes_no_answer_away(
+    table: LiveTable, judge: SlowJudge
+) -> None:
+    table.use(RULES)
+    table.observe(RESOURCE, at(6))
+    await settle()
+    other = HealthRule(group="", kind="Pod", language=Language.LUA, text="...", source="pods")
+    assert table.use(HealthRules(rules=(*RULES.rules, other))) == set()
+    await judge.answers.put(HealthResult(Health.DEGRADED, "it broke"))
+    await settle()
+    assert health(table) is Health.DEGRADED
+
+
+@pytest.mark.parametrize(
+    ("seen", "written", "expected"),
+    [
+        pytest.param(at(7), True, Health.PROGRESSING, id="our-write"),
+        pytest.param(at(6), True, Health.HEALTHY, id="a-write-that-changed-nothing"),
+        pytest.param(at(7, generation=2), False, Health.PROGRESSING, id="another-spec"),
+        pytest.param(at(7), False, Health.HEALTHY, id="a-status"),
+    ],
+)
+async def test_an_old_rating_says_nothing_of_what_was_applied(
+    table: LiveTable, judge: SlowJudge, seen: JsonObject, written: bool, expected: Health
+) -> None:
+    table.use(RULES)
+    table.observe(RESOURCE, at(6))
+    await judge.answers.put(HealthResult(Health.HEALTHY))
+    await settle()
+    assert health(table) is Health.HEALTHY
+    table.observe(RESOURCE, seen, written=written)
+    assert health(table) is expected
