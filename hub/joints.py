@@ -137,6 +137,8 @@ class Joints:
     def settled(self, id_: TargetId) -> None:
         """A target was looked at; with the last one of its cluster there is nothing more to wait for."""
         self.look_at_rollouts_of((id_,))
+        if self.queues.targets.is_due(id_):
+            return  # it was asked for while it was looked at: what was begun before says nothing about what is new
         rendering = self._rendering.get(id_.cluster)
         if rendering is not None and id_ in rendering:
             rendering.remove(id_)

@@ -45,6 +45,10 @@ class WorkQueue(Generic[K]):
     def __len__(self) -> int:
         return len(self._due)
 
+    def is_due(self, key: K) -> bool:
+        """Whether the key waits for a worker, not only for its time."""
+        return self._due.get(key, float("inf")) <= self._clock.monotonic()
+
     def add(self, key: K) -> None:
         """Ask for the key to be worked on as soon as a worker is free."""
         self._schedule(key, self._clock.monotonic())

@@ -23,6 +23,23 @@ async def test_keys_come_in_order_and_only_once() -> None:
     assert len(queue) == 0
 
 
+async def test_a_key_is_due_while_only_a_worker_is_missing() -> None:
+    clock, queue = make()
+    queue.add("now")
+    queue.add_after("soon", 5)
+    assert (queue.is_due("now"), queue.is_due("soon"), queue.is_due("never")) == (
+        True,
+        False,
+        False,
+    )
+    await clock.advance(5)
+    assert queue.is_due("soon")
+    assert await queue.get() == "now"
+    assert not queue.is_due("now")
+    queue.add("now")
+    assert queue.is_due("now"), "it comes back when the worker is done"
+
+
 async def test_many_keys_at_once_are_like_one_after_the_other() -> None:
     clock, queue = make()
     queue.add("held")
