@@ -15,10 +15,14 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from fleet import guard
-from fleet.argo.children import Child, Offer
+from fleet.argo.children import GROUP, Child, Offer
+from fleet.argo.permissions import permits_namespace, permits_object, rules_for
 from fleet.generators import inforce
 from fleet.model.application import Application
+from fleet.model.assignment import ProjectRules
+from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName
+from fleet.model.project import AppProject
 
 LEVELS = 5
 """How many Applications may be above one that is a child."""
@@ -134,6 +138,42 @@ def judge(
         return verdict
     message = f"application {name!r} renders nothing at all any more; held until it is approved"
     return guard.Verdict(held=True, removed=verdict.removed, message=message)
+
+
+def denial(
+    child: Child, project: AppProject, cluster: Cluster, projects: Mapping[str, AppProject]
+) -> str:
+    """Say why the project of a parent on the management cluster does not let it bring a child; empty if it does.
+
+    In Argo CD only its own namespace, that of its projects, makes a document powerful. So whoever may not write there
+    brings no projects and no sets, and elsewhere only Applications of projects that list the namespace.
+    """
+    rules, place = rules_for(project, cluster), f"{GROUP}/{child.kind} in namespace"
+    if not _permits(rules, child, child.namespace):
+        return f"{place} {child.namespace} is not permitted in project {project.name!r}"
+    home = project.namespace
+    if child.namespace == home or child.item is None or _permits(rules, child, home):
+        return ""
+    if isinstance(child.item, Application):
+        used = projects.get(child.item.project)
+        if used is not None and permits_namespace(used, child.namespace):
+            return ""
+        return (
+            f"an Application in namespace {child.namespace} may not use project {child.item.project!r}: "
+            "add the namespace to the project's sourceNamespaces"
+        )
+    return f"{place} {child.namespace} does not count: project {project.name!r} has to permit it in namespace {home}"
+
+
+def _permits(rules: ProjectRules, child: Child, namespace: str) -> bool:
+    return permits_object(
+        rules,
+        group=GROUP,
+        kind=child.kind,
+        name=child.name,
+        namespace=namespace,
+        namespaced=True,
+    )
 
 
 def _owners(

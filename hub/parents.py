@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from fleet import moves
 from fleet.argo.children import GROUP, Child, Item, Offer, child_of, key_of
-from fleet.argo.permissions import permits_object, rules_for
-from fleet.children import Fleet, Parent
+from fleet.children import Fleet, Parent, denial
 from fleet.model.application import Application
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
@@ -200,19 +199,12 @@ class Parents:
         project = find_project(world.projects, application.project)
         if offer is None or target is None or project is None:
             return {}
-        rules = rules_for(project, self.state.desired.clusters[target.id.cluster])
-        return {
-            key: f"{GROUP}/{child.kind} in namespace {child.namespace} is not permitted in project {project.name!r}"
+        cluster = self.state.desired.clusters[target.id.cluster]
+        found = {
+            key: denial(child, project, cluster, world.projects)
             for key, child in offer.children.items()
-            if not permits_object(
-                rules,
-                group=GROUP,
-                kind=child.kind,
-                name=child.name,
-                namespace=child.namespace,
-                namespaced=True,
-            )
         }
+        return {key: reason for key, reason in found.items() if reason}
 
     def _projects(self) -> dict[str, AppProject]:
         return {

@@ -337,6 +337,33 @@ async def test_the_project_of_a_parent_judges_the_documents_it_brings(hub: Hub) 
     assert sum("is not permitted in project 'strict'" in text for text in hub.problems()) == 2
 
 
+async def test_who_may_not_write_where_argo_cd_is_gains_no_rights_from_another_namespace(
+    hub: Hub,
+) -> None:
+    team = project(
+        "team",
+        destinations=[{"name": "hub", "namespace": "team"}, {"name": "edge", "namespace": "*"}],
+        sourceNamespaces=["team"],
+    )
+    rendered = [
+        project("mine"),
+        appset("shops", "shop"),
+        app("rich", "edge", project="default"),
+        app("own", "edge", project="team"),
+    ]
+    for document in rendered:
+        document["metadata"]["namespace"] = "team"
+    root = app("root", project="team", namespace="team")
+    assert await hub.commit(team, root, root=rendered) == ["own", "root"]
+    assert "mine" not in hub.state.desired.projects
+    refused = hub.state.desired.children[AppName("root")].refused
+    assert refused.keys() == {"AppProject/mine", "ApplicationSet/shops", "rich"}
+    assert "sourceNamespaces" in refused["rich"]
+    wide = app("root", namespace="team")
+    found = await hub.commit(team, wide)
+    assert found == ["own", "rich", "root", "shop"], "it might write anywhere"
+
+
 @pytest.mark.parametrize(
     "after",
     [
