@@ -6,12 +6,13 @@ otherwise. Everything that runs is a named task of the supervisor.
 
 from __future__ import annotations
 
+import functools
 import gc
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import structlog
@@ -26,7 +27,6 @@ from agents.identity import Identity
 from agents.kuberecords import KubeRecords
 from agents.link import Link
 from agents.probing import probe_server
-from agents.reads import Reads
 from agents.records import Records
 from agents.renewal import Renewal
 from agents.requests import Requests
@@ -42,6 +42,9 @@ from fleet.runtime.clock import Clock, SystemClock
 from fleet.runtime.probes import Probes
 from fleet.runtime.supervisor import Supervisor
 from fleet.wire.token import JoinToken
+
+if TYPE_CHECKING:
+    from agents.reads import Reads
 
 log = structlog.get_logger(__name__)
 
@@ -236,10 +239,16 @@ async def assemble(
     core = await _patiently(
         lambda: build_core(around, kept, cluster=settings.cluster, sync=settings.sync), clock
     )
-    reads = Reads(
-        cluster, core.reader, core.inventories, lambda: core.engine.assignment, around.clock
-    )
-    requests = Requests(transport, reads.read, clock)
+
+    @functools.cache
+    def reads() -> Reads:
+        from agents.reads import Reads
+
+        return Reads(
+            cluster, core.reader(), core.inventories, lambda: core.engine.assignment, clock
+        )
+
+    requests = Requests(transport, lambda request: reads().read(request), clock)
     backoff = make_backoff(settings.link.first_retry, settings.link.last_retry)
     renewal = Renewal(
         transport,

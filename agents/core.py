@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from agents.apply import Applier
 from agents.board import Board
@@ -17,7 +19,6 @@ from agents.ignoring import Ignoring
 from agents.inventory import Inventories, find_owned
 from agents.leaving import Leaving
 from agents.live import LiveTable
-from agents.liveread import LiveReader
 from agents.observe import Observer
 from agents.orphans import Orphans
 from agents.pacing import Pacer
@@ -37,6 +38,9 @@ from fleet.runtime.queue import WorkQueue
 from fleet.runtime.reconciler import RetryPolicy
 from fleet.runtime.supervisor import Supervisor
 from fleet.wire.requests import MAX_READS
+
+if TYPE_CHECKING:
+    from agents.liveread import LiveReader
 
 POSITION = "position"
 """Name of the record of the last accepted assignment."""
@@ -70,7 +74,8 @@ class Core:
     board: Board
     orphans: Orphans
     engine: Engine
-    reader: LiveReader
+    reader: Callable[[], LiveReader]
+    """Makes what answers people's reads; most agents are never asked, and do without its code."""
 
     def spawn(self, supervisor: Supervisor) -> None:
         """Add the core's tasks."""
@@ -122,7 +127,6 @@ async def build_core(
     health = CustomHealth(clock)
     ignoring = Ignoring(jq)
     applier = Applier(around.cluster, table, clock, ignoring, concurrency=cluster.concurrency)
-    asking = Applier(around.cluster, table, clock, ignoring, concurrency=MAX_READS)
     states = DesiredStates(around.cache, around.name)
     orphans = Orphans(around.cluster, clock, lambda: engine.assignment, every=sync.compare_every)
     targets = TargetSync(
@@ -166,6 +170,24 @@ async def build_core(
         ),
         compare_every=sync.compare_every,
     )
+
+    @functools.cache
+    def reader() -> LiveReader:
+        from agents.liveread import LiveReader
+
+        asking = Applier(around.cluster, table, clock, ignoring, concurrency=MAX_READS)
+        predictor = Predictor(around.cluster, asking, concurrency=MAX_READS)
+        return LiveReader(
+            cluster=around.cluster,
+            assignment=lambda: engine.assignment,
+            states=states,
+            inventories=inventories,
+            table=table,
+            applier=asking,
+            comparisons=targets.comparisons,
+            examiner=Comparisons(asking, table, states, ignoring, predictor),
+        )
+
     return Core(
         journal=journal,
         inventories=inventories,
@@ -178,22 +200,7 @@ async def build_core(
         board=board,
         orphans=orphans,
         engine=engine,
-        reader=LiveReader(
-            cluster=around.cluster,
-            assignment=lambda: engine.assignment,
-            states=states,
-            inventories=inventories,
-            table=table,
-            applier=asking,
-            comparisons=targets.comparisons,
-            examiner=Comparisons(
-                asking,
-                table,
-                states,
-                ignoring,
-                Predictor(around.cluster, asking, concurrency=MAX_READS),
-            ),
-        ),
+        reader=reader,
     )
 
 

@@ -42,7 +42,7 @@ async def shown(spoke: Any, make: Any, *objects: JsonObject, **more: Any) -> str
 
 async def test_no_differences(spoke: Any, make: Any) -> None:
     artifact = await shown(spoke, make, make.deployment("web"), secret(CANARY))
-    found = await spoke.core.reader.diff("app", None)
+    found = await spoke.core.reader().diff("app", None)
     assert (found.target, found.artifact, found.objects) == ("app", artifact, ())
     assert len(spoke.writes()) == 2
 
@@ -54,7 +54,7 @@ async def test_what_differs(spoke: Any, make: Any) -> None:
     )
     spoke.assign(make.section("app", artifact, automated=False, prune=False))
     await spoke.idle()
-    found = await spoke.core.reader.diff("app")
+    found = await spoke.core.reader().diff("app")
     assert [(item.ref, item.change, item.paths, item.predicted) for item in found.objects] == [
         ("/ConfigMap:default/data", "changed", ("data.a", "data.b", "data.c"), True),
         ("/ConfigMap:default/gone", "removed", (), True),
@@ -67,7 +67,7 @@ async def test_what_differs(spoke: Any, make: Any) -> None:
     )
     assert removed.note == "it stays until a sync that prunes"
     assert "+  name: new\n" in added.diff
-    only = await spoke.core.reader.diff("app", (DATA,))
+    only = await spoke.core.reader().diff("app", (DATA,))
     assert only.objects == (changed,)
     assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found
 
@@ -76,7 +76,7 @@ async def test_a_server_that_refuses_dry_runs(spoke: Any, make: Any) -> None:
     await shown(spoke, make, make.config_map("data", a="1", b="1"))
     spoke.cluster.edit("ConfigMap", "default", "data", {"data": {"a": "2"}})
     spoke.cluster.fail("dry-run", "*", Invalid("admission webhook w does not support dry run"))
-    (found,) = (await spoke.core.reader.diff("app")).objects
+    (found,) = (await spoke.core.reader().diff("app")).objects
     assert (found.paths, found.predicted) == (("data.a",), False)
 
 
@@ -84,12 +84,12 @@ async def test_ignored_fields_are_not_shown(spoke: Any, make: Any) -> None:
     rule = IgnoreRule(group="apps", kind="Deployment", json_pointers=("/spec/replicas",))
     await shown(spoke, make, make.deployment("web"), ignore=(rule,))
     spoke.cluster.edit("Deployment", "default", "web", {"spec": {"replicas": 4}})
-    assert (await spoke.core.reader.diff("app")).objects == ()
+    assert (await spoke.core.reader().diff("app")).objects == ()
     spoke.cluster.edit("Deployment", "default", "web", {"metadata": {"labels": {"x": "y"}}})
     spoke.cluster.edit(
         "Deployment", "default", "web", {"spec": {"selector": {"matchLabels": {"app": "evil"}}}}
     )
-    (found,) = (await spoke.core.reader.diff("app")).objects
+    (found,) = (await spoke.core.reader().diff("app")).objects
     assert found.paths == ("spec.selector.matchLabels.app",)
     assert "replicas" not in "\n".join(
         line for line in found.diff.splitlines() if line.startswith(("+", "-"))
@@ -108,7 +108,7 @@ async def test_an_unusable_rule_and_an_unknown_kind_are_said(spoke: Any, make: A
         },
     )
     spoke.assign(make.section("app", artifact, ignore=(rule,)))
-    found = await spoke.core.reader.diff("app")
+    found = await spoke.core.reader().diff("app")
     assert [(item.ref, item.reason) for item in found.problems] == [
         ("/ConfigMap:default/data", "InvalidSpec"),
         ("example.com/Widget:/w", "NotReady"),
@@ -120,7 +120,7 @@ async def test_secrets_are_masked_everywhere(spoke: Any, make: Any) -> None:
     other = f"{CANARY[:-4]}bGl2"
     live = {"data": {"password": other}}
     spoke.cluster.edit("Secret", "default", "keys", live)
-    reader = spoke.core.reader
+    reader = spoke.core.reader()
     found = await reader.diff("app")
     (item,) = found.objects
     assert item.paths == ("data.password",)
@@ -138,10 +138,10 @@ async def test_secrets_are_masked_everywhere(spoke: Any, make: Any) -> None:
 async def test_manifests(spoke: Any, make: Any) -> None:
     await shown(spoke, make, make.config_map("b", a="1"), make.config_map("a", a="1"))
     spoke.cluster.edit("ConfigMap", "default", "a", {"data": {"live": "yes"}})
-    wanted = await spoke.core.reader.manifests("app", live=False)
+    wanted = await spoke.core.reader().manifests("app", live=False)
     assert [item["metadata"]["name"] for item in wanted] == ["a", "b"]
     assert [item["data"] for item in wanted] == [{"a": "1"}, {"a": "1"}]
-    live = await spoke.core.reader.manifests("app", live=True)
+    live = await spoke.core.reader().manifests("app", live=True)
     assert live[0]["data"] == {"a": "1", "live": "yes"}
     assert "managedFields" not in live[0]["metadata"]
 
@@ -170,7 +170,7 @@ async def test_resources_are_a_tree(spoke: Any, make: Any) -> None:
         discovery.preferred("", "Pod"), owned(spoke, "Pod", "web-1-a", replica_set, spec={})
     )
     await spoke.until(lambda: spoke.status("app").sync is Sync.OUT_OF_SYNC)
-    rows = await spoke.core.reader.resources("app")
+    rows = await spoke.core.reader().resources("app")
     assert [(row.ref, row.parent, row.sync) for row in rows] == [
         ("/ConfigMap:default/data", "", "OutOfSync"),
         ("apps/Deployment:default/web", "", "Synced"),
@@ -184,14 +184,14 @@ async def test_resources_are_a_tree(spoke: Any, make: Any) -> None:
 
 async def test_a_target_of_another_cluster(spoke: Any, make: Any) -> None:
     with pytest.raises(BadInput, match="'app' is not assigned to this cluster"):
-        await spoke.core.reader.resources("app")
+        await spoke.core.reader().resources("app")
 
 
 async def test_a_reference_without_a_namespace_means_any(spoke: Any, make: Any) -> None:
     await shown(spoke, make, make.config_map("data", a="1"), make.config_map("other", a="1"))
     for name in ("data", "other"):
         spoke.cluster.edit("ConfigMap", "default", name, {"data": {"a": "2"}})
-    found = await spoke.core.reader.diff("app", (ObjectRef("", "ConfigMap", "", "data"),))
+    found = await spoke.core.reader().diff("app", (ObjectRef("", "ConfigMap", "", "data"),))
     assert [item.ref for item in found.objects] == [str(DATA)]
 
 
@@ -200,4 +200,4 @@ async def test_a_foreign_object_is_a_mistake_and_not_one_without_differences(
 ) -> None:
     await shown(spoke, make, make.config_map("data", a="1"))
     with pytest.raises(BadInput, match="no object /ConfigMap:default/foreign"):
-        await spoke.core.reader.diff("app", (ObjectRef("", "ConfigMap", "default", "foreign"),))
+        await spoke.core.reader().diff("app", (ObjectRef("", "ConfigMap", "default", "foreign"),))

@@ -57,5 +57,5 @@ def test_what_is_never_compared_stands_behind_an_applications_own_rules() -> Non
 def test_rules_that_are_missing_or_wrong_are_refused(blobs: dict[str, bytes]) -> None:
     digest, _ = encode_rules(ClusterRules(ignore=(COMMON,)))
     given = {Digest(digest): data for data in blobs.values()}
-    with pytest.raises(Corrupt, match="rules|digest"):
+    with pytest.raises(Corrupt, match=r"rules|digest"):
         Assignment.of(head(digest), {**SECTIONS, **given})
