@@ -207,6 +207,8 @@ class HookRunner:
                 continue
             resource = await self._resource(task)
             await self._let_go(resource, task.ref, live)
+            if live["metadata"].get("deletionTimestamp"):
+                continue
             uid = str(live["metadata"].get("uid") or "")
             with suppress(NotFound, Conflict):
                 await self._cluster.delete(

@@ -476,3 +476,26 @@ async def test_a_phase_that_does_not_exist_is_said(spoke: Any, make: Any) -> Non
     await spoke.idle()
     assert "before is never applied: no sync has a presync hook" in spoke.status("app").message
     assert made(spoke) == ["a"]
+
+
+async def test_what_an_earlier_sync_left_is_asked_to_go_once(spoke: Any, make: Any) -> None:
+    one = await spoke.artifact(job("before", "PreSync"), make.config_map("a", x="1"))
+    spoke.assign(make.section("app", one))
+    await running(spoke, "before")
+    finish(spoke, "before")
+    await spoke.until(lambda: operation(spoke).phase == "Succeeded")
+    await spoke.idle()
+    spoke.cluster.edit("Job", "default", "before", {"metadata": {"finalizers": ["example.com/x"]}})
+    two = await spoke.artifact(job("before", "PreSync"), make.config_map("a", x="2"))
+    spoke.assign(make.section("app", two))
+    for _ in range(5):
+        await spoke.idle()
+        await spoke.clock.advance(1)
+    assert "of an earlier sync to be deleted" in spoke.status("app").message
+    assert spoke.writes("delete") == ["batch/Job:default/before"]
+    spoke.cluster.edit("Job", "default", "before", {"metadata": {"finalizers": None}})
+    for _ in range(3):
+        await spoke.idle()
+        await spoke.clock.advance(1)
+    finish(spoke, "before")
+    await spoke.until(lambda: spoke.status("app").applied == two)
