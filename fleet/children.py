@@ -22,7 +22,7 @@ from fleet.model.application import Application
 from fleet.model.assignment import ProjectRules
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName
-from fleet.model.project import AppProject
+from fleet.model.project import DEFAULT_PROJECT, AppProject
 
 LEVELS = 5
 """How many Applications may be above one that is a child."""
@@ -163,6 +163,21 @@ def denial(
             "add the namespace to the project's sourceNamespaces"
         )
     return f"{place} {child.namespace} does not count: project {project.name!r} has to permit it in namespace {home}"
+
+
+def with_brought(
+    brought: Mapping[str, AppProject], written: Mapping[str, AppProject]
+) -> dict[str, AppProject]:
+    """Put projects that Applications bring beside those of the fleet repositories, which come first; the default one
+    that nobody wrote does not."""
+    return {
+        **brought,
+        **{
+            name: item
+            for name, item in written.items()
+            if name not in brought or item != DEFAULT_PROJECT
+        },
+    }
 
 
 def _permits(rules: ProjectRules, child: Child, namespace: str) -> bool:

@@ -45,23 +45,31 @@ class Adoption:
     """Their targets as they were: the decision lags by one evaluation where these change."""
     appsets: Mapping[str, ApplicationSet] = field(default_factory=dict)
     projects: Mapping[str, AppProject] = field(default_factory=dict)
+    judged_by: Mapping[str, AppProject] = field(default_factory=dict)
+    """All projects as they were."""
     chains: Mapping[str, tuple[AppName, ...]] = field(default_factory=dict)
     """By set that is a child: the Applications above it."""
     awaited: frozenset[TargetId] = frozenset()
     being_rendered: frozenset[TargetId] = frozenset()
     awaited_children: frozenset[AppName] = frozenset()
 
-    def lags(self, targets: Mapping[TargetId, Target], applications: Set[AppName]) -> bool:
-        """Whether parents are others now than those that were decided about."""
+    def lags(
+        self,
+        targets: Mapping[TargetId, Target],
+        applications: Set[AppName],
+        projects: Mapping[str, AppProject],
+    ) -> bool:
+        """Whether parents, or the projects that judge them, are others now than those that were decided about."""
         changed = any(targets.get(id_) != target for id_, target in self.targets.items())
-        return changed or not self.parents <= applications
+        judged = not self.parents or projects == self.judged_by
+        return changed or not judged or not self.parents <= applications
 
     def extend(self, world: World) -> World:
         """Add sets and projects; documents of the fleet repositories come first."""
         return replace(
             world,
             appsets={**self.appsets, **world.appsets},
-            projects={**self.projects, **world.projects},
+            projects=children.with_brought(self.projects, world.projects),
         )
 
 
@@ -98,7 +106,9 @@ class Children:
         if not self.parents.is_busy():
             confirmed |= self._seen_leaving
         judge.confirmed = confirmed if any(c.management for c in judge.world.clusters) else None
-        facts = {fact.parent.name: fact for fact in self.parents.facts(judge.world)}
+        judged_by = self.parents.projects(judge.world)
+        world = replace(judge.world, projects=judged_by)
+        facts = {fact.parent.name: fact for fact in self.parents.facts(world)}
         choices, weights = self._choose(facts, judge, confirmed)
         self._confirmed = confirmed
         for name, choice in choices.items():
@@ -113,6 +123,7 @@ class Children:
             targets={fact.target.id: fact.target for fact in facts.values() if fact.target},
             appsets={key: item for each in rows.values() for key, item in each.appsets.items()},
             projects={key: item for each in rows.values() for key, item in each.projects.items()},
+            judged_by=judged_by,
             chains={
                 key: choices[name].chain for name, each in rows.items() for key in each.appsets
             },

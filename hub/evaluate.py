@@ -202,7 +202,7 @@ class Evaluator:
             being_rendered=adoption.being_rendered,
             is_restless=outcome.is_provisional
             or any(choice.deferred for choice in adoption.choices.values())
-            or adoption.lags(targets, applications.keys()),
+            or adoption.lags(targets, applications.keys(), world.projects),
             evaluated=True,
         )
 

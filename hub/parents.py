@@ -7,15 +7,15 @@ what its project permits, all as of the evaluation before. `fleet.children` deci
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fleet import moves
 from fleet.argo.children import GROUP, Child, Item, Offer, child_of, key_of
-from fleet.children import Fleet, Parent, denial
+from fleet.children import Fleet, Parent, denial, with_brought
 from fleet.model.application import Application
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
-from fleet.model.project import AppProject
+from fleet.model.project import DEFAULT_PROJECT, AppProject
 from fleet.model.report import Health
 from fleet.model.target import Target
 from fleet.model.world import World
@@ -51,11 +51,10 @@ class Parents:
     _in_force: dict[AppName, tuple[Rows, dict[str, Child]]] = field(default_factory=dict)
 
     def facts(self, world: World) -> Iterator[Fact]:
-        """Return every parent, those included that are gone and have children in force."""
+        """Return every parent, those included that are gone and have children in force; ``world`` has all `projects`."""
         offering = {id_.app for id_, offer in self.state.offers.items() if offer.children}
         known = self.accepted.parents()
         self._in_force = {name: item for name, item in self._in_force.items() if name in known}
-        world = replace(world, projects={**self._projects(), **world.projects})
         for name in sorted(offering | known):
             yield self._fact(name, world)
 
@@ -206,12 +205,14 @@ class Parents:
         }
         return {key: reason for key, reason in found.items() if reason}
 
-    def _projects(self) -> dict[str, AppProject]:
-        return {
+    def projects(self, world: World) -> dict[str, AppProject]:
+        """Return the projects of a world and those in force that Applications bring."""
+        brought = {
             name: project
-            for parent in self.accepted.parents()
+            for parent in sorted(self.accepted.parents())
             for name, project in self.accepted.get(PARENT + parent).projects.items()
         }
+        return with_brought(brought, world.projects)
 
     def _others(self, world: World) -> dict[str, str]:
         """What is no parent's: documents of fleet repositories, and what sets make that no parent has."""
@@ -233,6 +234,7 @@ class Parents:
             key_of(type(item).__name__, item.name): f"a document of the fleet ({item.where})"
             for items in (world.applications, world.appsets, world.projects)
             for item in items.values()
+            if item != DEFAULT_PROJECT  # nobody wrote it
         }
         return {**made, **documents}
 

@@ -386,6 +386,23 @@ async def test_a_parent_brings_nothing_while_its_new_rules_refuse_it(
     assert "wide" not in hub.state.desired.projects
 
 
+async def test_a_child_may_define_the_default_project_that_nobody_wrote(hub: Hub) -> None:
+    narrow = project("default", namespaceResourceBlacklist=[{"group": "", "kind": "Secret"}])
+    await hub.commit(ROOT, root=[narrow])
+    assert not hub.problems()
+    assert hub.state.desired.projects["default"].namespace_kinds_denied
+    await hub.commit(project("default"), ROOT)
+    assert not hub.state.desired.projects["default"].namespace_kinds_denied
+
+
+async def test_a_project_that_a_child_changes_judges_other_parents_at_once(hub: Hub) -> None:
+    strict = project("team", namespaceResourceBlacklist=[{"group": "*", "kind": "AppProject"}])
+    await hub.commit(ROOT, app("team", project="team"), root=[strict], team=[project("mine")])
+    assert "mine" not in hub.state.desired.projects
+    await hub.commit(root=[project("team")])
+    assert "mine" in hub.state.desired.projects
+
+
 async def test_the_project_of_a_child_judges_the_child(hub: Hub) -> None:
     narrow = project("narrow", sourceRepos=["https://git.example.com/other.git"])
     await hub.commit(narrow, ROOT, root=[app("web", "edge", project="narrow")])
