@@ -414,6 +414,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         operations=operations,
         rollbacks=rollbacks,
         history=history,
+        may_go=rollouts.check,
         let_go=rollouts.let_go,
         children=parents,
         dismiss=dismissal.dismiss,
@@ -460,7 +461,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         artifacts=artifacts,
         state=state,
         clock=clock,
-        named=lambda: assignments.named() | history.named() | rollouts.named(),
+        named=lambda: assignments.named() | history.named() | rollbacks.named() | rollouts.named(),
         forgotten=adapters.closures.forget,
     )
     return Hub(

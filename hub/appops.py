@@ -34,6 +34,8 @@ class AppOperations:
     operations: Operations
     rollbacks: Rollbacks
     history: History
+    may_go: Callable[[Target], None]
+    """Raises BadInput for a target that its rollout never lets go."""
     let_go: Callable[[Target], Awaitable[None]]
     """Told that a person wants a target's newest artifact now, whatever its rollout says."""
     children: Parents
@@ -52,12 +54,14 @@ class AppOperations:
 
     async def sync(self, request: web.Request) -> web.Response:
         """Apply now, whatever the sync policy says."""
-        target = self._target(request)
         asked = await read_body(request, api.SyncRequest)
+        target = self._target(request)
         arguments = sync_arguments(asked)
         if not asked.dry_run and not asked.resources:
+            wanted = self.state.desired.targets[target]
+            self.may_go(wanted)  # before its pin is gone
             await self.rollbacks.release(target)
-            await self.let_go(self.state.desired.targets[target])
+            await self.let_go(wanted)
             brought = await self.children.sync(target, prune=asked.prune)
             if brought and not self.children.is_bound(target.cluster):
                 # no agent would ever end an operation; what the hub has to do it does
@@ -89,8 +93,8 @@ class AppOperations:
 
     async def roll_back(self, request: web.Request) -> web.Response:
         """Bring it back to an earlier deployment."""
-        target = self._target(request)
         asked = await read_body(request, api.RollbackRequest)
+        target = self._target(request)
         wish = Wish(to=asked.id, pin=asked.pin, prune=asked.prune, reason=asked.reason)
         operation, deployment = await self.rollbacks.roll_back(target, wish)
         return json_answer(

@@ -154,6 +154,8 @@ class Joints:
         self.handed_out(moved)
         self.look_at_rollouts_of(moved)
         self._news(moved)
+        for id_ in moved & self.state.pins.keys():
+            self.queues.history.add(id_)
         for name in self.state.waiting_clusters(moved):
             self.queues.clusters.add(name)
 

@@ -8,8 +8,9 @@ what a person asked for to repair something.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import structlog
@@ -52,6 +53,8 @@ class Rollbacks:
     operations: Operations
     clock: Clock
     dispatch: Callable[[TargetId], None]
+    _busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while pins change: one that is being written must not be taken for the one before."""
 
     async def restore(self) -> None:
         """Read the pins that stand."""
@@ -60,8 +63,36 @@ class Rollbacks:
             for key, data in (await self.store.load(Kind.PINS)).items()
         }
 
+    def named(self) -> frozenset[str]:
+        """Return the artifacts that targets are kept at."""
+        return frozenset(pin.digest for pin in self.state.pins.values())
+
     async def roll_back(self, target: TargetId, wish: Wish) -> tuple[Operation, Deployment]:
         """Bring a target back; returns the operation that does it, and what it goes to."""
+        async with self._busy:
+            return await self._roll_back(target, wish)
+
+    async def release(self, target: TargetId) -> bool:
+        """Let git decide about a target again; whether it was pinned."""
+        async with self._busy:
+            return await self._release(target)
+
+    async def settle(self, target: TargetId) -> None:
+        """Drop a pin that says what git says, or whose target is gone: not one that is only out of sight."""
+        async with self._busy:
+            pin = self.state.pins.get(target)
+            desired = self.state.desired
+            if pin is None or not desired.evaluated:
+                return
+            candidate = self.state.candidates.get(target)
+            is_known = target in desired.targets or target in self.state.assigned
+            is_gone = desired.certain and not is_known
+            if is_gone or (candidate is not None and candidate.digest == pin.digest):
+                await self._release(target)
+
+    async def _roll_back(self, target: TargetId, wish: Wish) -> tuple[Operation, Deployment]:
+        if target not in self.state.desired.targets:
+            raise NotReady(f"{target} is not wanted any more")
         self._refuse_parent(target)
         self._refuse_automated(target, wish)
         chosen = self._choose(target, wish.to)
@@ -95,8 +126,7 @@ class Rollbacks:
         self.dispatch(target)
         return operation, chosen
 
-    async def release(self, target: TargetId) -> bool:
-        """Let git decide about a target again; whether it was pinned."""
+    async def _release(self, target: TargetId) -> bool:
         if target not in self.state.pins:
             return False
         await self.store.commit(Delete(Kind.PINS, str(target)))
@@ -104,16 +134,6 @@ class Rollbacks:
         log.info("pin released", **{fields.TARGET: str(target)})
         self.dispatch(target)
         return True
-
-    async def settle(self, target: TargetId) -> None:
-        """Drop a pin that says what git says, or whose target is not wanted any more."""
-        pin = self.state.pins.get(target)
-        if pin is None or not self.state.desired.evaluated:
-            return
-        candidate = self.state.candidates.get(target)
-        wanted = target in self.state.desired.targets
-        if not wanted or (candidate is not None and candidate.digest == pin.digest):
-            await self.release(target)
 
     def _refuse_parent(self, target: TargetId) -> None:
         """What a parent brought is no object of its artifact: a rollback that left it alone would be half of one."""
@@ -136,6 +156,11 @@ class Rollbacks:
     def _choose(self, target: TargetId, wanted: int) -> Deployment:
         known = self.history.of(target)
         now = self.state.assigned.get(target, "")
+        status = self.state.status(target)
+        applied = status.applied if status else ""
+        pin = self.state.pins.get(target)
+        if not wanted and pin is not None and applied != pin.digest:
+            wanted = pin.deployment  # asked for again: it has not arrived
         if wanted:
             found = next((item for item in known if item.id == wanted), None)
             if found is None:
@@ -145,14 +170,13 @@ class Rollbacks:
                     hint=f"there are: {ids} (fleet app history)",
                 )
         else:
-            status = self.state.status(target)
-            current = {now, status.applied if status else ""}
+            current = {now, applied}
             found = next((item for item in reversed(known) if item.digest not in current), None)
             if found is None:
                 raise BadInput(
                     f"{target} has no earlier deployment to go back to",
                     hint="fleet app history shows what is kept",
                 )
-        if found.digest == now:
+        if found.digest == now == applied:
             raise BadInput(f"{target} is at deployment {found.id} already")
         return found

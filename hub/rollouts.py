@@ -214,6 +214,13 @@ class Rollouts:
             )
         return f"the rollout of {name} is {after.rollout.standing.state}"
 
+    def check(self, target: Target) -> None:
+        """Raise BadInput for a target that `let_go` would refuse."""
+        name = target.application.appset
+        plan = self.plan(name) if name else None
+        if plan is not None and (plan.invalid or plan.step_of(target.application.labels) is None):
+            raise BadInput(self._refusal(target))
+
     async def let_go(self, target: Target) -> None:
         """Sync one target now, whatever the steps say (``fleet app sync``)."""
         name = target.application.appset
@@ -221,10 +228,11 @@ class Rollouts:
         if plan is None:
             return
         async with self._busy:
-            if plan.invalid or plan.step_of(target.application.labels) is None:
-                raise BadInput(self._refusal(target))
+            self.check(target)
             looked = self._look(name, plan)
             facts = self.facts.of(name, plan, judged=NO_STEP)
+            if target.id not in facts:
+                raise NotReady(f"{target.id} is not wanted any more")
             member = orders.let_go(
                 looked.rollout.members[target.id], facts[target.id], self.clock.now()
             )

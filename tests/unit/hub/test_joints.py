@@ -15,7 +15,7 @@ from fleet.testing.store import MemoryStore
 from hub.joints import RENDERING, Joints, Queues
 from hub.poller import Poller
 from hub.records import ClusterRecord, Records
-from hub.state import Desired, State
+from hub.state import Desired, Pin, State
 
 ONE = ClusterName("one")
 WEB, DB = (TargetId(ONE, AppName(name)) for name in ("web", "db"))
@@ -143,3 +143,11 @@ async def test_a_target_that_is_to_be_looked_at_again_is_still_rendering() -> No
     assert bench.joints.is_rendering(WEB)
     await bench.settled(WEB)
     assert not bench.joints.is_rendering(WEB)
+
+
+async def test_a_pin_is_looked_at_when_its_target_moved() -> None:
+    """It may have left: nothing else would say so before the next evaluation."""
+    bench = Bench()
+    bench.state.pins[WEB] = cast("Pin", None)
+    bench.joints.assigned(frozenset((WEB, DB)))
+    assert [bench.queues.history.is_due(id_) for id_ in (WEB, DB)] == [True, False]

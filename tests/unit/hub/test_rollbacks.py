@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -14,12 +15,22 @@ from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import OperationResult, Sync, TargetStatus
 from fleet.model.target import Target
 from fleet.moves import Candidate
+from fleet.store.port import Change
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore
+from hub.appops import AppOperations
 from hub.history import History
 from hub.operations import Operations
+from hub.peoplehttp import NotFound
 from hub.rollbacks import Rollbacks, Wish
 from hub.state import Desired, State
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import web
+
+    from hub.parents import Parents
 
 WEB = TargetId(ClusterName("east"), AppName("web"))
 
@@ -231,5 +242,141 @@ async def test_a_pin_goes_when_git_says_the_same_or_wants_the_target_no_more() -
     bench.state.assigned[WEB] = "sha256:other"
     await bench.rollbacks.roll_back(WEB, Wish(to=1))
     bench.state.desired = Desired(evaluated=True)
+    del bench.state.assigned[WEB]
     await bench.rollbacks.settle(WEB)
     assert WEB not in bench.state.pins
+
+
+@pytest.mark.parametrize(
+    ("desired", "is_assigned"),
+    [
+        pytest.param(Desired(evaluated=True, certain=False), False, id="not-all-is-read"),
+        pytest.param(Desired(evaluated=True), True, id="its-cluster-or-project-is-amiss"),
+    ],
+)
+async def test_a_pin_stays_while_the_target_is_only_out_of_sight(
+    desired: Desired, is_assigned: bool
+) -> None:
+    bench = Bench()
+    first = await bench.deploy("one")
+    await bench.deploy("two")
+    await bench.rollbacks.roll_back(WEB, Wish())
+    bench.state.assigned = {WEB: first} if is_assigned else {}
+    bench.state.replace_desired(desired)
+    await bench.rollbacks.settle(WEB)
+    assert WEB in bench.state.pins
+
+
+async def test_a_pin_keeps_its_artifact_whatever_becomes_of_the_history() -> None:
+    bench = Bench()
+    first = await bench.deploy("one")
+    await bench.deploy("two")
+    await bench.rollbacks.roll_back(WEB, Wish())
+    assert bench.rollbacks.named() == {first}
+    await bench.rollbacks.release(WEB)
+    assert bench.rollbacks.named() == set()
+
+
+async def test_a_pin_that_ends_takes_none_away_that_comes_at_the_same_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    first, second = await bench.deploy("one"), await bench.deploy("two")
+    await bench.deploy("three")
+    await bench.rollbacks.roll_back(WEB, Wish(to=1))
+    bench.state.assigned[WEB] = first
+    bench.state.candidates[WEB] = Candidate(digest=first)  # git says the same: the pin goes
+    commit = bench.store.commit
+
+    async def slowly(*changes: Change) -> None:
+        await commit(*changes)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(bench.store, "commit", slowly)
+    asked = asyncio.create_task(bench.rollbacks.roll_back(WEB, Wish(to=2)))
+    await asyncio.sleep(0)
+    await bench.rollbacks.settle(WEB)
+    await asked
+    assert bench.state.pins[WEB].digest == second
+    await bench.rollbacks.restore()
+    assert bench.state.pins[WEB].digest == second
+
+
+async def test_a_target_that_left_meanwhile_is_no_mistake_of_the_hub() -> None:
+    bench = Bench()
+    await bench.deploy("one")
+    bench.state.replace_desired(Desired(evaluated=True))
+    with pytest.raises(NotReady, match="east/web"):
+        await bench.rollbacks.roll_back(WEB, Wish())
+
+
+@pytest.mark.parametrize("to", [0, 2], ids=["the-one-before", "by-id"])
+async def test_a_rollback_that_has_not_arrived_can_be_asked_for_again(to: int) -> None:
+    """Its operation may be lost: the hub stopped before it was written, or the cluster was away for too long."""
+    bench = Bench()
+    await bench.deploy("one")
+    second = await bench.deploy("two")
+    await bench.deploy("three")
+    await bench.rollbacks.roll_back(WEB, Wish(to=to))
+    bench.state.assigned[WEB] = second
+    await bench.clock.advance(2 * 3600)
+    operation, chosen = await bench.rollbacks.roll_back(WEB, Wish(to=to))
+    assert chosen.digest == second
+    assert bench.operations.open_for(WEB.cluster) == (operation,)
+
+
+class Request:
+    """A call without a body, as far as the handlers look at it."""
+
+    content_type = "application/json"
+    can_read_body = False
+    content_length = 0
+
+    def __init__(self, bench: Bench, *, leaves: bool = False) -> None:
+        self._bench, self._leaves = bench, leaves
+        self.match_info = {"name": "web"}
+
+    async def read(self) -> bytes:
+        """While the body comes, the world goes on."""
+        if self._leaves:
+            self._bench.state.replace_desired(Desired(evaluated=True))
+        return b""
+
+
+def operations_of(bench: Bench) -> AppOperations:
+    def refuse(_target: Target) -> None:
+        raise BadInput("it has no step")
+
+    async def never(*_arguments: object) -> str:
+        raise AssertionError("not asked for here")
+
+    return AppOperations(
+        state=bench.state,
+        operations=bench.operations,
+        rollbacks=bench.rollbacks,
+        history=bench.history,
+        may_go=refuse,
+        let_go=cast("Callable[[Target], Awaitable[None]]", never),
+        children=cast("Parents", None),
+        dismiss=never,
+    )
+
+
+async def test_a_sync_that_is_refused_leaves_the_pin() -> None:
+    bench = Bench()
+    await bench.deploy("one")
+    await bench.deploy("two")
+    await bench.rollbacks.roll_back(WEB, Wish())
+    with pytest.raises(BadInput, match="no step"):
+        await operations_of(bench).sync(cast("web.Request", Request(bench)))
+    assert WEB in bench.state.pins
+
+
+@pytest.mark.parametrize("call", [AppOperations.sync, AppOperations.roll_back])
+async def test_a_target_that_leaves_while_a_call_is_read_is_not_found(
+    call: Callable[[AppOperations, web.Request], Awaitable[web.Response]],
+) -> None:
+    bench = Bench()
+    with pytest.raises(NotFound):
+        await call(operations_of(bench), cast("web.Request", Request(bench, leaves=True)))

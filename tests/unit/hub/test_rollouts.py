@@ -124,6 +124,9 @@ async def test_what_matches_no_step_is_held_and_says_so(bench: Bench) -> None:
     held = (await bench.section("b")).held
     assert held is not None
     assert "matches no step of the rollout of ApplicationSet 'web'" in held.message
+    bench.rollouts.check(bench.state.desired.targets[target_id("a")])
+    with pytest.raises(BadInput, match="matches no step"):
+        bench.rollouts.check(bench.state.desired.targets[target_id("b")])
 
 
 async def test_an_invalid_rollout_holds_its_set(bench: Bench) -> None:
@@ -135,6 +138,8 @@ async def test_an_invalid_rollout_holds_its_set(bench: Bench) -> None:
     held = (await bench.section("a")).held
     assert held is not None
     assert "spec.strategy.rollingSync.steps[0].maxUpdate: 'many'" in held.message
+    with pytest.raises(BadInput, match="cannot be synced"):
+        bench.rollouts.check(bench.state.desired.targets[target_id("a")])
     with pytest.raises(NotReady):
         await bench.told(Order.PROMOTE)
 
