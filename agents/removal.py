@@ -16,7 +16,7 @@ from agents.live import LiveTable
 from agents.observe import Observer
 from agents.progress import Progress
 from agents.steps import Steps
-from fleet.errors import FleetError
+from fleet.errors import BadInput, Denied, FleetError
 from fleet.kube.port import ClusterPort
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Phase, TargetStatus
@@ -64,8 +64,7 @@ class Removal:
         try:
             is_through = await self._take_leave(progress, assignment)
         except FleetError as error:
-            self._show(progress.inventory, str(error), error)
-            raise
+            return self._failed(progress.inventory, error)
         return await self._end(target, progress, is_through=is_through)
 
     async def _take_leave(self, progress: Progress, assignment: Assignment) -> bool:
@@ -111,14 +110,20 @@ class Removal:
     async def _end(self, target: str, progress: Progress, *, is_through: bool) -> Outcome:
         error = progress.error()
         if error is not None:
-            self._show(progress.inventory, str(error), error)
-            raise error
+            return self._failed(progress.inventory, error)
         if not is_through:
             self._show(progress.inventory, progress.message)
             return RequeueAfter(min(progress.look_again, _LOOK_AGAIN))
         await self.inventories.drop(target)
         self.board.remove(target)
         return Done()
+
+    def _failed(self, inventory: Inventory, error: FleetError) -> Outcome:
+        """Say what stands in the way; that a refusal is lifted, no event tells."""
+        self._show(inventory, str(error), error)
+        if isinstance(error, (BadInput, Denied)):
+            return RequeueAfter(_LOOK_AGAIN)
+        raise error
 
     def _show(self, inventory: Inventory, message: str, error: FleetError | None = None) -> None:
         self.board.put(
