@@ -138,7 +138,7 @@ class Conductor:
     ) -> None:
         """What the new stage allows is done at once, the next try in its time."""
         progress = run.progress
-        if record.stage is Stage.RETRYING:
+        if record.stage is Stage.RETRYING and not (run.want.gated or record.active):
             left = record.due - self._clock.now().timestamp()
             progress.look_again = min(progress.look_again, max(0.0, left))
         if record.stage is before.stage:
