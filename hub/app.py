@@ -129,6 +129,7 @@ class Hub:
         await self.accepted.restore()
         await self.evaluator.children.parents.syncs.restore()
         await self.worlds.restore()
+        await self.evaluator.rules.restore()
         await self.history.restore()
         await self.rollbacks.restore()
 

@@ -35,7 +35,7 @@ from hub.accepted import BY_HAND, FLEET, Accepted
 from hub.children import Adoption, Children
 from hub.judgement import APP, Judge, Outcome, pointless_approvals
 from hub.placement import Placement
-from hub.rules import cluster_rules
+from hub.rules import FleetRules
 from hub.setresults import SetResults
 from hub.state import Desired, Hold, State
 from hub.world import Worlds
@@ -85,11 +85,13 @@ class Evaluator:
     """Told the subject of an approval that has served."""
     evaluated: Callable[[Set[str]], None]
     """Told that `State.desired` is new, with the repositories that generators look at."""
+    rules: FleetRules = field(init=False)
     _results: SetResults = field(init=False)
     _targets: KeptTargets = field(default_factory=KeptTargets)
     _edges: graph.KeptEdges = field(default_factory=graph.KeptEdges)
 
     def __post_init__(self) -> None:
+        self.rules = FleetRules(store=self.accepted.store, state=self.state)
         self._results = SetResults(worlds=self.worlds, accepted=self.accepted, jq=self.jq)
 
     async def reconcile(self, _key: str) -> Reconciled:
@@ -105,7 +107,7 @@ class Evaluator:
             if not any(repo.loaded for repo in self.worlds.repos):
                 errors = "; ".join(repo.error for repo in self.worlds.repos if repo.error)
                 raise NotReady(f"no fleet repository could be read yet: {errors}")
-            self.state.rules, of_rules = cluster_rules(world.resources, self.state.rules)
+            of_rules = await self.rules.follow(world.resources, complete=self.worlds.complete)
             decided = await self._put_in_force(world, (*problems, *of_rules))
             self.worlds.forget_unused(self._results.used())
             self.state.holds = {

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
-from fleet.codec.jsontypes import JsonObject
+from fleet.codec.jsontypes import JsonObject, JsonValue
+from fleet.errors import Transient
 from fleet.model.assignment import ClusterRules
+from fleet.testing.store import MemoryStore
 from fleet.wire.rules import decode_rules, encode_rules
-from hub.rules import cluster_rules
+from hub.rules import FleetRules, cluster_rules
+from hub.state import State
 
 LUA = "hs = {status = 'Healthy'} return hs"
 HEALTH = "resource.customizations.health.example.test_Widget"
@@ -57,3 +62,37 @@ def test_a_key_that_cannot_be_read_leaves_what_was_in_force(key: str, text: str)
     (problem,) = problems
     assert key in problem.message or key in problem.where.field
     assert problem.fatal
+
+
+@pytest.mark.parametrize("data", ["a text", ["a", "list"], 7], ids=["text", "list", "number"])
+def test_data_that_is_no_map_leaves_what_was_in_force_and_is_said(data: JsonValue) -> None:
+    before, _ = cluster_rules([settings(GOOD)], ClusterRules())
+    rules, problems = cluster_rules([settings(cast("JsonObject", data))], before)
+    assert rules == before
+    (problem,) = problems
+    assert problem.fatal
+    assert (problem.where.object, problem.where.field) == ("ConfigMap/argocd-cm", "data")
+
+
+def test_settings_may_be_in_a_repository_that_was_not_read_yet() -> None:
+    before, _ = cluster_rules([settings(GOOD)], ClusterRules())
+    assert cluster_rules([], before, complete=False) == (before, ())
+
+
+async def test_what_is_in_force_survives_a_stop_and_is_durable_before_it_counts() -> None:
+    """A key that is broken by now leaves it in force: nothing else remembers what it said."""
+    store, state = MemoryStore(), State()
+    await FleetRules(store=store, state=state).follow([settings(GOOD)], complete=True)
+    wanted = state.rules
+    broken = [settings({HEALTH: " ", IGNORE: "jsonPointers: 7"})]
+    again = FleetRules(store=store, state=State())
+    await again.restore()
+    assert len(await again.follow(broken, complete=True)) == 2
+    assert again.state.rules == wanted
+    commits = store.commits
+    await again.follow([settings(GOOD)], complete=True)
+    assert store.commits == commits, "nothing changed"
+    store.fail_next()
+    with pytest.raises(Transient):
+        await again.follow([], complete=True)
+    assert again.state.rules == wanted
