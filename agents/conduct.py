@@ -75,6 +75,9 @@ class Conductor:
             await self._hooks.stop(progress)
         else:
             await self._hooks.look(progress)
+        if run.waits_for:
+            # Nobody starts them any more.
+            await self._hooks.settle(progress)
         await self._hooks.tidy(progress, propagation)
         record = progress.inventory.operation
         if run.mode is Mode.WORK and record is not None and record.failed:

@@ -59,6 +59,22 @@ class HookRunner:
                     after = after.after(run, event, message)
         await self._keep(progress, record, after)
 
+    async def settle(self, progress: Progress) -> None:
+        """Find out which of the hooks that were about to be made are there; those that are not never were."""
+        record = progress.inventory.operation
+        if record is None:
+            return
+        after = record
+        for run in record.active:
+            if run.state is not HookState.STARTING:
+                continue
+            live = await self._live(run.ref)
+            if live is not None and annotation(live, RUN) == record.names.run_in(run.phase):
+                after = after.after(run, HookEvent.CREATED)
+            else:
+                after = after.without(run)
+        await self._keep(progress, record, after)
+
     async def start(self, tasks: Sequence[HookTask], progress: Progress) -> None:
         """Create the objects of hooks of one kind in parallel; those that are there from before go first."""
         record = progress.inventory.operation
@@ -95,14 +111,7 @@ class HookRunner:
 
     async def is_there(self, ref: ObjectRef) -> bool:
         """Look whether a hook's object is in the cluster."""
-        resource = await self._applier.served(ref)
-        if resource is None:
-            return False
-        try:
-            await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
-        except NotFound:
-            return False
-        return True
+        return await self._live(ref) is not None
 
     async def tidy(self, progress: Progress, propagation: Propagation) -> None:
         """Let go of the hooks that are through, and delete those that are not wanted any more."""
@@ -252,6 +261,16 @@ class HookRunner:
         resource = await self._resource(task)
         try:
             return await self._cluster.get(resource, task.ref.namespace, task.ref.name)
+        except NotFound:
+            return None
+
+    async def _live(self, ref: ObjectRef) -> JsonObject | None:
+        """Read the metadata of whatever has a name; None where nothing has."""
+        resource = await self._applier.served(ref)
+        if resource is None:
+            return None
+        try:
+            return await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
         except NotFound:
             return None
 

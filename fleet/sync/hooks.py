@@ -94,6 +94,10 @@ class Attempt:
     """Seconds since the epoch, as on record: a restart makes the same names again."""
     number: int = 0
 
+    def run_in(self, phase: SyncPhase) -> str:
+        """Name its run of a phase's hooks, as it is written on their objects."""
+        return f"{self.operation}/{self.started}/{self.number}/{phase.value}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookTask:
@@ -189,7 +193,7 @@ def _task(hook: Hook, phase: SyncPhase, attempt: Attempt) -> HookTask:
         phase=phase,
         ref=ref,
         key=order.key_of(ref, hook.wave, phase),
-        run=f"{attempt.operation}/{attempt.started}/{attempt.number}/{phase.value}",
+        run=attempt.run_in(phase),
         hook=hook,
     )
 

@@ -115,6 +115,11 @@ class OperationRecord:
         )
         return replace(self, hooks=hooks)
 
+    def without(self, run: HookRun) -> OperationRecord:
+        """Forget a run that never began."""
+        hooks = tuple(item for item in self.hooks if (item.phase, item.ref) != (run.phase, run.ref))
+        return replace(self, hooks=hooks)
+
     def pending(self, tasks: Iterable[HookTask]) -> tuple[HookTask, ...]:
         """Tasks that are not through, those that were started marked."""
         left = []

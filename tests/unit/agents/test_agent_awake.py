@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.errors import BadInput, Denied
+import pytest
+
+from fleet.errors import BadInput, Denied, Transient
+from fleet.kube.errors import OutcomeUnknown
 from fleet.model.assignment import RetryPolicy
+
+COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+
+def job(name: str, hook: str, **annotations: str) -> Any:
+    marks = {"argocd.argoproj.io/hook": hook, **annotations}
+    containers = [{"name": "main", "image": "app:1"}]
+    spec = {"template": {"spec": {"containers": containers, "restartPolicy": "Never"}}}
+    metadata = {"name": name, "annotations": marks}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
 
 async def test_a_retry_that_may_not_begin_does_not_turn_in_circles(spoke: Any, make: Any) -> None:
@@ -43,3 +56,33 @@ async def test_a_refused_deletion_of_what_leaves_is_tried_again(spoke: Any, make
         await spoke.idle()
     assert spoke.cluster.objects("ConfigMap") == {}
     assert "app" not in spoke.core.board.statuses
+
+
+@pytest.mark.parametrize("was_made", [False, True])
+async def test_a_hook_whose_creation_was_not_answered_does_not_hold_up_another_artifact(
+    spoke: Any, make: Any, was_made: bool
+) -> None:
+    one = await spoke.artifact(job("before", "PreSync"), make.config_map("a", x="1"))
+    error = OutcomeUnknown("no answer")
+
+    def unseen(write: Any) -> None:
+        if write.verb == "create" and was_made:
+            # The agent is not to learn of it before there is another artifact.
+            lost = Transient("no answer")
+            spoke.cluster.fail("get", "batch/Job:default/before", lost, times=3)
+
+    spoke.cluster.before_write = unseen
+    spoke.cluster.fail("create", "batch/Job:default/before", error, after=was_made)
+    spoke.assign(make.section("app", one))
+    await spoke.until(lambda: "no answer" in spoke.status("app").message)
+    two = await spoke.artifact(make.config_map("a", x="2"))
+    spoke.assign(make.section("app", two))
+    if was_made:
+        for _ in range(5):
+            await spoke.clock.advance(31)
+            await spoke.idle()
+        assert spoke.status("app").applied == ""
+        spoke.cluster.put_status("Job", "default", "before", COMPLETE)
+    await spoke.until(lambda: spoke.status("app").applied == two)
+    await spoke.idle()
+    assert list(spoke.cluster.objects("Job")) == ["default/before"] * was_made
