@@ -311,6 +311,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         syncs=syncs,
         is_bound=lambda name: bool(uid_of(authority.identity(name))),
         is_rendering=joints.is_rendering,
+        has_failed=lambda id_: id_ in renderings.problems,  # made below
     )
     evaluator = Evaluator(
         worlds=worlds,

@@ -49,6 +49,8 @@ class Adoption:
     """All projects as they were."""
     chains: Mapping[str, tuple[AppName, ...]] = field(default_factory=dict)
     """By set that is a child: the Applications above it."""
+    failing: frozenset[TargetId] = frozenset()
+    """What does not render: nothing new leaves before it does, for it may bring that."""
     awaited: frozenset[TargetId] = frozenset()
     being_rendered: frozenset[TargetId] = frozenset()
     awaited_children: frozenset[AppName] = frozenset()
@@ -63,6 +65,20 @@ class Adoption:
         changed = any(targets.get(id_) != target for id_, target in self.targets.items())
         judged = not self.parents or projects == self.judged_by
         return changed or not judged or not self.parents <= applications
+
+    def waits_for(self, leaving: Set[str]) -> frozenset[TargetId]:
+        """Name what keeps documents that are leaving from going."""
+        return _staying(self.failing, leaving) if leaving else frozenset()
+
+    def waiting(self, leaving: Set[str]) -> Iterator[Problem]:
+        """Tell what keeps documents that are leaving from going."""
+        for id_ in sorted(self.waits_for(leaving)):
+            yield Problem(
+                reason="RemovalWaits",
+                message=f"{len(leaving)} that left elsewhere stay until it renders again, for it may bring them",
+                where=Where(file=f"rendered by {id_}", object=f"Application/{id_.app}"),
+                fatal=False,
+            )
 
     def extend(self, world: World) -> World:
         """Add sets and projects; documents of the fleet repositories come first."""
@@ -103,7 +119,8 @@ class Children:
     def adopt(self, judge: Judge) -> Adoption:
         """Decide about all children and judge what would vanish; the rows are in the judge's outcome then."""
         confirmed = self._confirmed
-        if not self.parents.is_busy():
+        failing = self.parents.failing()
+        if not (_staying(failing, self._seen_leaving) or self.parents.is_busy()):
             confirmed |= self._seen_leaving
         judge.confirmed = confirmed if any(c.management for c in judge.world.clusters) else None
         judged_by = self.parents.projects(judge.world)
@@ -124,6 +141,7 @@ class Children:
             appsets={key: item for each in rows.values() for key, item in each.appsets.items()},
             projects={key: item for each in rows.values() for key, item in each.projects.items()},
             judged_by=judged_by,
+            failing=failing,
             chains={
                 key: choices[name].chain for name, each in rows.items() for key in each.appsets
             },
@@ -265,6 +283,11 @@ class Children:
             else application.deletion is Deletion.ORPHAN,
         )
         return before if _is_same(new, before) else new
+
+
+def _staying(failing: Iterable[TargetId], leaving: Set[str]) -> frozenset[TargetId]:
+    """What does not render, without what leaves itself: nothing is on its way to that."""
+    return frozenset(id_ for id_ in failing if id_.app not in leaving)
 
 
 def _countable(before: Mapping[str, Child], judge: Judge) -> set[str]:

@@ -127,7 +127,8 @@ class Joints:
     def offered(self, id_: TargetId) -> None:
         """A target brings other documents to the fleet."""
         offer = self.state.offers.get(id_)
-        if (offer and offer.children) or id_.app in self.state.desired.children:
+        desired = self.state.desired
+        if (offer and offer.children) or id_.app in desired.children or id_ in desired.failing:
             self.queues.brought()
 
     def is_rendering(self, id_: TargetId) -> bool:

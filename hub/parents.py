@@ -48,6 +48,8 @@ class Parents:
     """Whether a cluster has an agent."""
     is_rendering: Callable[[TargetId], bool] = lambda _id: False
     """Whether a target is about to be looked at."""
+    has_failed: Callable[[TargetId], bool] = lambda _id: False
+    """Whether the last try to render a target failed."""
     _in_force: dict[AppName, tuple[Rows, dict[str, Child]]] = field(default_factory=dict)
 
     def facts(self, world: World) -> Iterator[Fact]:
@@ -128,12 +130,26 @@ class Parents:
 
     def is_busy(self) -> bool:
         """Whether anything that may bring documents is about to be looked at."""
-        return any(
-            self.is_rendering(TargetId(cluster.name, name))
-            for cluster in self.state.desired.clusters.values()
-            if cluster.management
-            for name in self.state.on_cluster(cluster.name)
+        return any(self.is_rendering(id_) for id_ in self._own())
+
+    def failing(self) -> frozenset[TargetId]:
+        """Name what may bring documents and does not render: what left elsewhere may be on its way to it."""
+        known = self.accepted.parents()
+        return frozenset(
+            id_ for id_ in self._own() if self.has_failed(id_) and self._brings(id_, known)
         )
+
+    def _brings(self, id_: TargetId, known: Set[AppName]) -> bool:
+        """Whether a target brings documents, as far as that is known."""
+        offer = self.state.offers.get(id_)
+        return offer is None or bool(offer.children) or id_.app in known
+
+    def _own(self) -> Iterator[TargetId]:
+        """Every target on the management cluster."""
+        for cluster in self.state.desired.clusters.values():
+            if cluster.management:
+                for name in self.state.on_cluster(cluster.name):
+                    yield TargetId(cluster.name, name)
 
     def unrendered(
         self,

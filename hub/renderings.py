@@ -96,7 +96,8 @@ class Renderings:
             if id_ not in self.state.candidates or self.state.candidates[id_].error:
                 self._failed(id_, error)
             raise
-        self._problems.pop(id_, None)
+        if self._problems.pop(id_, None) is not None:
+            self.offered(id_)  # also what it brought before is known for certain only now
         return Done()
 
     @property

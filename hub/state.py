@@ -108,6 +108,8 @@ class Desired:
     """Targets whose news may let children come into force."""
     being_rendered: frozenset[TargetId] = frozenset()
     """Targets that would have changed what they bring, had they not been about to be rendered."""
+    failing: frozenset[TargetId] = frozenset()
+    """Targets that do not render and may bring documents: what left waits for them."""
     is_restless: bool = False
     """Whether another evaluation is due as soon as everything is rendered."""
     evaluated: bool = False

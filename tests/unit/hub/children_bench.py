@@ -182,6 +182,7 @@ class Hub:
         parents = Parents(
             accepted=self.accepted, state=self.state, syncs=self.syncs,
             is_bound=lambda name: name in self.bound, is_rendering=self.joints.is_rendering,
+            has_failed=lambda id_: id_ in self.renderings.problems,
         )  # fmt: skip
         self.evaluator = Evaluator(
             worlds=self.worlds, accepted=self.accepted, state=self.state, clock=self.clock,
@@ -220,6 +221,10 @@ class Hub:
     async def settle(self) -> list[str]:
         """Let everything happen that follows, and nothing be left that goes on for ever."""
         self.queues.evaluate()
+        return await self.work()
+
+    async def work(self) -> list[str]:
+        """Let everything happen that is due or will be, and nothing else."""
         for _ in range(60):
             await self.clock.advance(0.2)
             if not len(self.queues.fleet) and not len(self.queues.targets):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fleet.codec.jsontypes import JsonObject
-from fleet.errors import BadInput, Transient
+from fleet.errors import BadInput, FleetError, Transient
 from fleet.model.identity import AppName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
 from hub import childviews
@@ -273,6 +273,48 @@ async def test_the_removed_set_of_a_parent_is_held_as_a_set(hub: Hub) -> None:
     assert await hub.commit(root=MANY[:1]) == before
     await hub.records.approve("appset/shops", hub.state.holds["appset/shops"].digest)
     assert await hub.settle() == ["root", "web-0"]
+
+
+@pytest.mark.parametrize("error", [BadInput("a typo"), Transient("the registry is down")])
+async def test_what_left_waits_for_a_parent_that_does_not_render(
+    hub: Hub, error: FleetError
+) -> None:
+    before = await hub.commit(MANY[4], app("a"), app("b"), a=MANY[:2], b=MANY[2:3])
+    hub.seen.clear()
+    assert await hub.commit(app("a"), app("b"), a=MANY[:1], b=error) == before
+    assert any("2 that left elsewhere stay" in text for text in hub.problems())
+    assert await hub.commit(b=[MANY[2], MANY[4]]) == ["a", "b", "web-0", "web-2", "web-4"]
+    assert hub.parents("web-4") == ("b",)
+    assert all("web-4" in apps for apps in hub.seen)
+
+
+async def test_what_left_goes_when_a_source_is_back_that_has_nothing_new(hub: Hub) -> None:
+    before = await hub.commit(app("a"), app("b"), a=MANY[:2], b=MANY[2:3])
+    rendered = hub.manifests.of["b"]
+    assert await hub.commit(a=MANY[:1], b=Transient("the registry is down")) == before
+    hub.manifests.of["b"] = rendered
+    await hub.renderings.reconcile(TargetId.parse("hub/b"))
+    hub.evaluations = 0
+    assert await hub.work() == ["a", "b", "web-0", "web-2"]
+    assert hub.evaluations
+
+
+async def test_a_new_parent_that_does_not_render_yet_loses_nothing_of_the_old_one(
+    hub: Hub,
+) -> None:
+    await hub.commit(app("old"), MANY[5], old=MANY[:1])
+    await hub.commit(app("new"), MANY[5], new=BadInput("a typo"))
+    assert hub.apps() == ["new", "old", "web-0", "web-5"]
+    await hub.restart()
+    assert hub.apps() == ["new", "old", "web-0", "web-5"]
+    assert await hub.commit(new=MANY[:1]) == ["new", "web-0", "web-5"]
+    assert hub.parents("web-0") == ("new",)
+
+
+async def test_a_parent_that_does_not_render_can_leave_itself(hub: Hub) -> None:
+    await hub.commit(app("a"), app("b"), MANY[5], a=MANY[:2], b=BadInput("a typo"))
+    assert await hub.commit(app("a"), MANY[5]) == ["a", "web-0", "web-1", "web-5"]
+    assert await hub.commit(app("a"), MANY[5], a=MANY[:1]) == ["a", "web-0", "web-5"]
 
 
 # ownership
