@@ -91,8 +91,12 @@ class Assignment:
             for name in self.sections.keys() | before.sections.keys()
             if self.sections.get(name) != before.sections.get(name)
         }
-        known = {operation.id for operation in before.head.operations}
-        names |= {item.target for item in self.head.operations if item.id not in known}
+        # One that is asked for no more makes way for the next, and for the report of the sync behind it.
+        asked = {(item.target, item.id) for item in self.head.operations}
+        names |= {
+            target
+            for target, _ in asked ^ {(item.target, item.id) for item in before.head.operations}
+        }
         if self.head.detached != before.head.detached or self.rules != before.rules:
             names |= self.sections.keys()
         return names

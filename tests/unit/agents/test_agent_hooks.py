@@ -328,8 +328,6 @@ async def test_terminate_ends_what_runs(spoke: Any, make: Any) -> None:
     assert jobs(spoke) == []
     spoke.assign(target)
     await spoke.idle()
-    spoke.core.engine.enqueue(["app"])
-    await spoke.idle()
     assert (operation(spoke).phase, operation(spoke).message) == ("Failed", "terminated")
     await spoke.clock.advance(3600)
     await spoke.idle()
