@@ -92,6 +92,9 @@ def choose(
     is_answering = answer is not None and answer.id in ids
     refresh = is_answering and answer is not None and not answer.stage.is_over
     chosen = Choice(record=record, answer=answer, refresh=refresh)
+    if record is not None and record.stage is Stage.TERMINATING:
+        # Its end comes before everything else, also before what waits for it.
+        return replace(chosen, operation=syncs.get(record.id))
     if record is not None and record.id in syncs:
         return _going_on(chosen, record, syncs[record.id], want, now)
     for operation in syncs.values():
@@ -177,8 +180,6 @@ def _is_blocked(record: OperationRecord | None, artifact: str) -> bool:
 def _by_itself(chosen: Choice, want: Want, now: datetime) -> Choice:
     """Nobody asks: an automated target that wants another artifact syncs by itself, once."""
     record = chosen.record
-    if record is not None and record.stage is Stage.TERMINATING:
-        return chosen
     if record is not None and not record.stage.is_over and not record.is_automated:
         chosen = _closed(chosen, record, "nobody asks for it any more", now)
         record = chosen.record

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.errors import BadInput, Denied, Transient
 from fleet.kube.errors import OutcomeUnknown
-from fleet.model.assignment import RetryPolicy
+from fleet.model.assignment import Operation, RetryPolicy
 
 COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
 
@@ -86,3 +86,23 @@ async def test_a_hook_whose_creation_was_not_answered_does_not_hold_up_another_a
     await spoke.until(lambda: spoke.status("app").applied == two)
     await spoke.idle()
     assert list(spoke.cluster.objects("Job")) == ["default/before"] * was_made
+
+
+async def test_terminate_ends_a_hook_that_another_artifact_waits_for(spoke: Any, make: Any) -> None:
+    one = await spoke.artifact(job("before", "PreSync"), make.config_map("a", x="1"))
+    asked = Operation(id="op1", target="app", kind="sync")
+    section = make.section("app", one, automated=False)
+    spoke.assign(section, operations=(asked,))
+    await spoke.until(lambda: "default/before" in spoke.cluster.objects("Job"))
+    await spoke.idle()
+    two = await spoke.artifact(make.config_map("a", x="2"))
+    section = make.section("app", two, automated=False)
+    spoke.assign(section, operations=(asked,))
+    await spoke.until(lambda: "of the sync before" in spoke.status("app").message)
+    end = Operation(id="op2", target="app", kind="terminate")
+    spoke.assign(section, operations=(asked, end))
+    await spoke.until(lambda: spoke.cluster.objects("Job") == {})
+    await spoke.idle()
+    spoke.assign(section, operations=(asked,))
+    await spoke.until(lambda: spoke.status("app").operation.phase == "Failed")
+    assert spoke.status("app").operation.message == "terminated"
