@@ -21,7 +21,7 @@ from fleet.model.identity import ObjectRef
 from fleet.model.report import Health
 from fleet.sync.drift import LiveObject, live_object
 from fleet.sync.hooks import RUN
-from fleet.sync.manifest import annotation, parse_tracking_id
+from fleet.sync.manifest import annotation, metadata_of, parse_tracking_id
 
 _REMEMBERED = 1000
 
@@ -198,8 +198,8 @@ class LiveTable:
         if self._is_ruled(_key(ref)):
             self._unrated[ref] = obj
             self.something_unrated.set()
-            # What was said of another spec says nothing of this one: nobody may go on by it.
-            if before is None or is_ours or before.generation != _generation_of(obj):
+            # What was said of another spec, or object, says nothing of this one: nobody may go on by it.
+            if before is None or is_ours or _is_other(before, obj):
                 return UNRATED
             return before.health
         return hook_health(obj) if annotation(obj, RUN) else assess(obj)
@@ -228,6 +228,11 @@ class LiveTable:
     def _tell(self, app: str) -> None:
         for listener in self._listeners:
             listener(app)
+
+
+def _is_other(seen: Seen, obj: JsonObject) -> bool:
+    uid = str(metadata_of(obj).get("uid") or "")
+    return seen.live.uid != uid or seen.generation != _generation_of(obj)
 
 
 def _generation(seen: Seen | None) -> int:

@@ -228,6 +228,7 @@ async def test_a_rule_for_another_kind_takes_no_answer_away(
         pytest.param(at(7), True, Health.PROGRESSING, id="our-write"),
         pytest.param(at(6), True, Health.HEALTHY, id="a-write-that-changed-nothing"),
         pytest.param(at(7, generation=2), False, Health.PROGRESSING, id="another-spec"),
+        pytest.param(at(7, uid="another"), False, Health.PROGRESSING, id="another-object"),
         pytest.param(at(7), False, Health.HEALTHY, id="a-status"),
     ],
 )
