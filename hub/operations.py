@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from fleet.model.assignment import Operation
-from fleet.model.identity import ClusterName, TargetId
+from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import TargetStatus
 from fleet.runtime.clock import Clock
 from fleet.store.port import Delete, Kind, Put, Store
@@ -36,13 +36,13 @@ class Operations:
     clock: Clock
     changed: Callable[[ClusterName], None]
     _open: dict[str, _Record] = field(default_factory=dict)
+    _of_target: dict[TargetId, set[str]] = field(default_factory=dict)
+    """Their ids by target."""
 
     async def restore(self) -> None:
         """Read those that were open."""
-        self._open = {
-            id_: msgspec.json.decode(data, type=_Record)
-            for id_, data in (await self.store.load(Kind.OPERATIONS)).items()
-        }
+        for id_, data in (await self.store.load(Kind.OPERATIONS)).items():
+            self._add(id_, msgspec.json.decode(data, type=_Record))
 
     async def ask(
         self, target: TargetId, kind: str, arguments: dict[str, str | bool | int | list[str]]
@@ -70,9 +70,9 @@ class Operations:
             Put(Kind.OPERATIONS, operation.id, msgspec.json.encode(record)),
             *(Delete(Kind.OPERATIONS, id_) for id_ in stale),
         )
-        self._open[operation.id] = record
+        self._add(operation.id, record)
         for id_ in stale:
-            self._open.pop(id_, None)
+            self._remove(id_)
         self.changed(target.cluster)
         return operation
 
@@ -83,6 +83,11 @@ class Operations:
             for _, record in sorted(self._open.items())
             if record.cluster == cluster and not self._expired(record.operation)
         )
+
+    def is_asked(self, target: TargetId) -> bool:
+        """Whether something is asked of a target that its agent has not reported as finished."""
+        ids = self._of_target.get(target, ())
+        return any(not self._expired(self._open[id_].operation) for id_ in ids)
 
     async def settle(self, cluster: ClusterName, statuses: dict[str, TargetStatus]) -> None:
         """Close what the cluster reports as finished, and what is too old."""
@@ -100,10 +105,27 @@ class Operations:
             return
         await self.store.commit(*(Delete(Kind.OPERATIONS, id_) for id_ in over))
         for id_ in over:
-            self._open.pop(id_, None)  # two reports may settle the same one
+            self._remove(id_)  # two reports may settle the same one
         self.changed(cluster)
+
+    def _add(self, id_: str, record: _Record) -> None:
+        self._open[id_] = record
+        self._of_target.setdefault(_target_of(record), set()).add(id_)
+
+    def _remove(self, id_: str) -> None:
+        record = self._open.pop(id_, None)
+        if record is None:
+            return
+        target = _target_of(record)
+        self._of_target[target].discard(id_)
+        if not self._of_target[target]:
+            del self._of_target[target]
 
     def _expired(self, operation: Operation) -> bool:
         return bool(operation.not_after) and (
             datetime.fromisoformat(operation.not_after) < self.clock.now()
         )
+
+
+def _target_of(record: _Record) -> TargetId:
+    return TargetId(ClusterName(record.cluster), AppName(record.operation.target))

@@ -29,6 +29,7 @@ from hub.rollup import Rollup
 from hub.state import Hold, State
 from hub.world import Worlds
 
+UNDER_WAY = ("Running", "Terminating")
 CLUSTER_STATES = ("Connected", "Disconnected", "NotJoined", "Detached", "Removing")
 
 _CLUSTERS = Gauge("fleet_hub_clusters", "Clusters by connection.", ["state"])
@@ -74,7 +75,7 @@ class Views:
             waiting_for=waiting,
             message=self._message(id_, target, status),
             age_seconds=int(age.total_seconds()) if age is not None else None,
-            operation=status.operation.phase if status.operation else "",
+            operation=self._operation(id_, status),
         )
 
     def app_detail(self, id_: TargetId) -> api.AppDetail:
@@ -311,6 +312,12 @@ class Views:
             for url in sorted(others)
         ]  # fmt: skip
         return api.RepositoryList(items=tuple(rows))
+
+    def _operation(self, id_: TargetId, status: TargetStatus) -> str:
+        """The phase of its operation: one that was asked for counts before its agent took it up."""
+        phase = status.operation.phase if status.operation else ""
+        is_waiting = phase not in UNDER_WAY and self.dispatcher.operations.is_asked(id_)
+        return "Pending" if is_waiting else phase
 
     def _status(self, id_: TargetId) -> TargetStatus:
         """How a target stands, with all that it brings to the fleet."""

@@ -149,12 +149,13 @@ def wait_app(
     hub = connection(context)
     if not names and not everything:
         raise typer.BadParameter("name applications, or say --all")
+    chosen = [] if everything else names
     if deleted:
-        raise typer.Exit(_wait_gone(hub, names, timeout=timeout))
+        raise typer.Exit(_wait_gone(hub, chosen, timeout=timeout))
     picky = sync or health or operation
     status = wait_for(
         hub,
-        [] if everything else names,
+        chosen,
         timeout=timeout,
         synced=sync or not picky,
         healthy=health or not picky,
@@ -181,9 +182,10 @@ def wait_for(
     said = ""
     with progress("waiting for applications"):
         while True:
+            # First how the sync stands, then what came of it: rows from before it ended say nothing.
+            state = _state_of(hub, names[0], operation) if operation else None
             rows = _rows(hub, names)
             lacking = [row for row in rows if not _is_good(row, synced=synced, healthy=healthy)]
-            state = _state_of(hub, names[0], operation) if operation else None
             if state is not None and state.message not in ("", said):
                 said = state.message
                 note(said)
@@ -210,7 +212,7 @@ def _wait_gone(hub: Connection, names: list[str], *, timeout: float) -> Exit:
     deadline = time.monotonic() + timeout
     with progress("waiting for applications to go"):
         while True:
-            rows = [row for row in hub.get("apps", api.AppList).items if row.name in names]
+            rows = [row for row in hub.get("apps", api.AppList).items if _is_named(row, names)]
             if not rows:
                 return Exit.OK
             if time.monotonic() >= deadline:
@@ -223,10 +225,20 @@ def _wait_gone(hub: Connection, names: list[str], *, timeout: float) -> Exit:
 
 def _rows(hub: Connection, names: list[str]) -> list[api.AppRow]:
     rows = hub.get("apps", api.AppList).items
-    missing = set(names) - {row.name for row in rows}
+    missing = set(names) - {name for row in rows for name in _names(row)}
     if missing:
         raise NotFound(f"there is no application {', '.join(sorted(missing))}")
-    return [row for row in rows if not names or row.name in names]
+    return [row for row in rows if _is_named(row, names)]
+
+
+def _is_named(row: api.AppRow, names: list[str]) -> bool:
+    """Whether a row is meant; no names mean all."""
+    return not names or any(name in names for name in _names(row))
+
+
+def _names(row: api.AppRow) -> tuple[str, str]:
+    """The names under which people may speak of a row: the hub takes both."""
+    return row.name, f"{row.cluster}~{row.name}"
 
 
 def _is_good(row: api.AppRow, *, synced: bool, healthy: bool) -> bool:
@@ -234,7 +246,7 @@ def _is_good(row: api.AppRow, *, synced: bool, healthy: bool) -> bool:
 
 
 def _is_busy(row: api.AppRow) -> bool:
-    return row.operation in ("Running", "Terminating")
+    return row.operation in ("Pending", "Running", "Terminating")
 
 
 def _state_of(hub: Connection, name: str, operation: str) -> api.OperationRow | None:

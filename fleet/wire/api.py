@@ -49,7 +49,7 @@ class AppRow(Row, frozen=True, kw_only=True):
     age_seconds: int | None
     """Since the cluster was last heard of; null: never."""
     operation: str = ""
-    """Phase of its operation, or of its last one."""
+    """Phase of its operation, or of its last one; Pending: asked for, and not taken up yet."""
 
 
 class AppList(Row, frozen=True, kw_only=True):
