@@ -24,6 +24,7 @@ from fleet.model.project import AppProject
 from fleet.model.target import Target
 from fleet.model.world import World
 from hub.accepted import PARENT, Rows
+from hub.childsyncs import Request
 from hub.judgement import Judge, Outcome
 from hub.parents import Fact, Parents
 from hub.state import Hold
@@ -45,6 +46,8 @@ class Adoption:
     """Their targets as they were: the decision lags by one evaluation where these change."""
     appsets: Mapping[str, ApplicationSet] = field(default_factory=dict)
     projects: Mapping[str, AppProject] = field(default_factory=dict)
+    requests: Mapping[AppName, Request] = field(default_factory=dict)
+    """Those that were open: one that came later is still to be looked at."""
     judged_by: Mapping[str, AppProject] = field(default_factory=dict)
     """All projects as they were."""
     chains: Mapping[str, tuple[AppName, ...]] = field(default_factory=dict)
@@ -123,7 +126,7 @@ class Children:
         if not (_staying(failing, self._seen_leaving) or self.parents.is_busy()):
             confirmed |= self._seen_leaving
         judge.confirmed = confirmed if any(c.management for c in judge.world.clusters) else None
-        judged_by = self.parents.projects(judge.world)
+        requests, judged_by = self.parents.syncs.open(), self.parents.projects(judge.world)
         world = replace(judge.world, projects=judged_by)
         facts = {fact.parent.name: fact for fact in self.parents.facts(world)}
         choices, weights = self._choose(facts, judge, confirmed)
@@ -140,6 +143,7 @@ class Children:
             targets={fact.target.id: fact.target for fact in facts.values() if fact.target},
             appsets={key: item for each in rows.values() for key, item in each.appsets.items()},
             projects={key: item for each in rows.values() for key, item in each.projects.items()},
+            requests=requests,
             judged_by=judged_by,
             failing=failing,
             chains={
@@ -174,7 +178,7 @@ class Children:
 
     async def settle(self, adoption: Adoption, outcome: Outcome) -> None:
         """Close requests that were carried out, or whose manifests are not the newest any more."""
-        for name in self.parents.syncs.names():
+        for name, request in sorted(adoption.requests.items()):
             choice, offer = adoption.choices.get(name), self.parents.offer(name)
             if offer is None and (choice is None or name in adoption.parents):
                 continue  # not rendered yet, as after a restart
@@ -183,7 +187,7 @@ class Children:
                 choice.pending or choice.deferred or HOLD + name in outcome.holds
             )
             if not (current and busy):
-                await self.parents.syncs.done(name)
+                await self.parents.syncs.done(name, request)
 
     def _choose(
         self, facts: Mapping[AppName, Fact], judge: Judge, confirmed: Set[str]

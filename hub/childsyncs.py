@@ -6,6 +6,7 @@ asked for anew, so that nobody says yes to what he has not seen.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,7 +20,9 @@ from fleet.store.port import Delete, Kind, Put, Store
 log = structlog.get_logger(__name__)
 
 
-class _Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True):
+    """What somebody asked for."""
+
     digest: str
     """Of the children."""
     prune: bool = False
@@ -31,31 +34,35 @@ class ChildSyncs:
 
     store: Store
     evaluate: Callable[[], None]
-    _open: dict[AppName, _Request] = field(default_factory=dict)
+    _open: dict[AppName, Request] = field(default_factory=dict)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def restore(self) -> None:
         """Read those that were open."""
         self._open = {
-            AppName(name): msgspec.json.decode(data, type=_Request)
+            AppName(name): msgspec.json.decode(data, type=Request)
             for name, data in (await self.store.load(Kind.CHILD_SYNCS)).items()
         }
 
     async def ask(self, parent: AppName, digest: str, *, prune: bool) -> None:
         """Ask for exactly the children that a digest names."""
-        request = _Request(digest, prune)
-        await self.store.commit(Put(Kind.CHILD_SYNCS, parent, msgspec.json.encode(request)))
-        self._open[parent] = request
+        request = Request(digest, prune)
+        async with self._writing:
+            await self.store.commit(Put(Kind.CHILD_SYNCS, parent, msgspec.json.encode(request)))
+            self._open[parent] = request
         log.info("children asked for", **{fields.TARGET: parent}, digest=digest, prune=prune)
         self.evaluate()
 
-    async def done(self, parent: AppName) -> None:
-        """Close a request."""
-        await self.store.commit(Delete(Kind.CHILD_SYNCS, parent))
-        self._open.pop(parent, None)
+    async def done(self, parent: AppName, request: Request) -> None:
+        """Close a request, unless a newer one has taken its place."""
+        async with self._writing:
+            if self._open.get(parent) is request:
+                await self.store.commit(Delete(Kind.CHILD_SYNCS, parent))
+                del self._open[parent]
 
-    def names(self) -> list[AppName]:
-        """Return the parents with an open request."""
-        return sorted(self._open)
+    def open(self) -> dict[AppName, Request]:
+        """Return the open requests."""
+        return dict(self._open)
 
     def asks(self, parent: AppName, digest: str) -> bool:
         """Whether these children of a parent were asked for."""

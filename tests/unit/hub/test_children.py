@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -10,7 +11,10 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, FleetError, Transient
 from fleet.model.identity import AppName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
+from fleet.store.port import Change, Kind
+from fleet.testing.store import MemoryStore
 from hub import childviews
+from hub.childsyncs import ChildSyncs
 from hub.dismissal import Dismissal
 from tests.unit.hub.children_bench import AUTOMATED, Hub, app, appset, configmap, project
 
@@ -100,7 +104,7 @@ async def test_without_automation_children_come_when_somebody_syncs(hub: Hub) ->
     await hub.syncs.ask(AppName("root"), offer.digest, prune=False)
     await hub.restart()
     assert hub.apps() == ["root", "web-0", "web-1"], "the request is durable"
-    assert not hub.syncs.names()
+    assert not hub.syncs.open()
     assert await hub.commit(root=[MANY[0], MANY[2]]) == ["root", "web-0", "web-1"]
     choice = hub.state.desired.children[AppName("root")]
     assert (choice.pending, choice.extra) == (("web-2",), ("web-1",))
@@ -114,7 +118,53 @@ async def test_a_request_is_for_the_manifests_that_were_there(hub: Hub) -> None:
     await hub.renderings.reconcile(TargetId.parse("hub/root"))
     await hub.syncs.ask(AppName("root"), offer.digest, prune=False)
     assert await hub.settle() == ["root"]
-    assert not hub.syncs.names()
+    assert not hub.syncs.open()
+
+
+class SlowStore(MemoryStore):
+    """A store that takes its time, and in which something happens while the next rows are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: list[Callable[[], Awaitable[None]]] = []
+
+    async def commit(self, *changes: Change) -> None:
+        while self.meanwhile and any(change.kind is Kind.ROWS for change in changes):
+            await self.meanwhile.pop()()
+        await super().commit(*changes)
+        await asyncio.sleep(0)
+
+
+async def test_a_request_that_comes_during_an_evaluation_is_kept() -> None:
+    store = SlowStore()
+    hub = Hub(store=store)
+    root = TargetId.parse("hub/root")
+    manual = app("root", automated=None)
+    await hub.commit(manual, root=[])
+
+    async def somebody_syncs() -> None:
+        hub.manifests.of["root"] = MANY[:1]
+        await hub.renderings.reconcile(root)
+        await hub.syncs.ask(root.app, hub.state.offers[root].digest, prune=False)
+
+    store.meanwhile.append(somebody_syncs)
+    assert await hub.commit(manual, MANY[5]) == ["root", "web-0", "web-5"]
+
+
+@pytest.mark.parametrize("first", ["the new request", "the old one's end"])
+async def test_the_end_of_a_request_is_not_that_of_the_next(first: str) -> None:
+    store, root = SlowStore(), AppName("root")
+    syncs = ChildSyncs(store=store, evaluate=lambda: None)
+    await syncs.ask(root, "old", prune=False)
+    (old,) = syncs.open().values()
+    ask, end = syncs.ask(root, "new", prune=False), syncs.done(root, old)
+    async with asyncio.TaskGroup() as both:
+        for each in (ask, end) if first == "the new request" else (end, ask):
+            both.create_task(each)
+    assert syncs.asks(root, "new")
+    again = ChildSyncs(store=store, evaluate=lambda: None)
+    await again.restore()
+    assert again.asks(root, "new")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +185,7 @@ async def test_a_sync_with_prune_removes_what_left(hub: Hub) -> None:
     offer = hub.state.offers[TargetId.parse("hub/root")]
     await hub.syncs.ask(AppName("root"), offer.digest, prune=True)
     assert await hub.settle() == ["root", "web-0"]
-    assert not hub.syncs.names()
+    assert not hub.syncs.open()
 
 
 async def test_prune_false_on_a_child_keeps_it(hub: Hub) -> None:
