@@ -15,7 +15,7 @@ from dataclasses import replace
 from agents import failpoints
 from agents.apply import Applier, together
 from agents.inventory import Inventories
-from agents.live import LiveTable, hook_health
+from agents.live import LiveTable
 from agents.progress import Progress
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, Denied, FleetError, Transient
@@ -180,8 +180,16 @@ class HookRunner:
             progress.errors.append(result)
             return
         else:
-            after = _created(record, task, result)
+            after = self._created(record, run, task.ref)
         await self._keep(progress, record, after)
+
+    def _created(self, record: OperationRecord, run: HookRun, ref: ObjectRef) -> OperationRecord:
+        """Note that a hook is there; one of a kind that nobody rates is through with that."""
+        after = record.after(run, HookEvent.CREATED)
+        seen = self._table.get(ref)
+        if seen is None or seen.health is not None:
+            return after
+        return after.after(replace(run, state=HookState.RUNNING), event_of(None))
 
     async def _made(self, task: HookTask, there: JsonObject | None, app: str) -> JsonObject:
         """Make sure that a hook's object is there and of this run."""
@@ -351,15 +359,3 @@ def _is_foreign(task: HookTask, live: JsonObject | None, target: str) -> bool:
     if live is None or hooks_of.is_someones_hook(live):
         return False
     return parse_tracking_id(annotation(live, TRACKING_ID)) != (target, task.ref)
-
-
-def _created(record: OperationRecord, task: HookTask, live: JsonObject) -> OperationRecord:
-    run = record.run_of(task)
-    assert run is not None, "its start is on record"
-    after = record.after(run, HookEvent.CREATED)
-    health = hook_health(live)
-    if health is None:
-        made = after.run_of(task)
-        assert made is not None
-        return after.after(made, event_of(None))
-    return after

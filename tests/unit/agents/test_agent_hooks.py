@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fleet.errors import BadInput, Transient
+from fleet.health.result import HealthResult
 from fleet.kube.errors import OutcomeUnknown
-from fleet.model.assignment import Operation, RetryPolicy
-from fleet.model.report import Phase, Sync
+from fleet.model.assignment import ClusterRules, Operation, RetryPolicy
+from fleet.model.healthrules import HealthRule, HealthRules, Language
+from fleet.model.identity import ObjectRef
+from fleet.model.report import Health, Phase, Sync
 
 COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
 FAILED = {"conditions": [{"type": "Failed", "status": "True", "message": "it went wrong"}]}
@@ -497,3 +501,25 @@ async def test_what_an_earlier_sync_left_is_asked_to_go_once(spoke: Any, make: A
         await spoke.clock.advance(1)
     finish(spoke, "before")
     await spoke.until(lambda: spoke.status("app").applied == two)
+
+
+async def test_a_hook_of_a_kind_that_the_fleet_rates_is_through_when_it_is_rated(
+    spoke: Any, make: Any
+) -> None:
+    hook = make.config_map("migration")
+    hook["metadata"]["annotations"] = {"argocd.argoproj.io/hook": "PreSync"}
+    digest = await spoke.artifact(hook, make.config_map("settings"))
+    rule = HealthRule(
+        group="", kind="ConfigMap", language=Language.LUA, text="return nil", source="test"
+    )
+    ruled = ClusterRules(health=HealthRules(rules=(rule,)))
+    spoke.core.table.use(ruled.health)
+    spoke.core.engine.accept(replace(spoke.assign(), rules=ruled))
+    spoke.core.engine.accept(replace(spoke.assign(make.section("app", digest)), rules=ruled))
+    await spoke.until(lambda: "default/migration" in spoke.cluster.objects("ConfigMap"))
+    await spoke.idle()
+    assert spoke.status("app").message == "PreSync wave 0: waits for ConfigMap migration"
+    live = spoke.cluster.objects("ConfigMap")["default/migration"]
+    ref = ObjectRef("", "ConfigMap", "default", "migration")
+    spoke.core.table.rated(ref, live, HealthResult(Health.HEALTHY), ruled.health)
+    await spoke.until(lambda: "default/settings" in spoke.cluster.objects("ConfigMap"))
