@@ -184,7 +184,10 @@ class Children:
                 continue  # not rendered yet, as after a restart
             current = offer is not None and self.parents.syncs.asks(name, offer.digest)
             busy = choice is not None and bool(
-                choice.pending or choice.deferred or HOLD + name in outcome.holds
+                choice.pending
+                or choice.deferred
+                or (request.prune and choice.extra and choice.waits_for)
+                or HOLD + name in outcome.holds
             )
             if not (current and busy):
                 await self.parents.syncs.done(name, request)

@@ -121,6 +121,23 @@ async def test_a_request_is_for_the_manifests_that_were_there(hub: Hub) -> None:
     assert not hub.syncs.open()
 
 
+async def test_a_request_to_prune_waits_with_its_parent(hub: Hub) -> None:
+    hub.bound = {"hub"}
+    needy = app("root", automated={}, annotations={"gitopsfleet.io/depends-on": "db"})
+    await hub.commit(needy, app("db"), root=MANY[:2], db=[configmap("db")])
+    hub.report("hub/db")
+    assert await hub.settle() == ["db", "root", "web-0", "web-1"]
+    await hub.commit(root=MANY[:1])
+    hub.report("hub/db", Health.DEGRADED)
+    offer = hub.state.offers[TargetId.parse("hub/root")]
+    await hub.syncs.ask(AppName("root"), offer.digest, prune=True)
+    assert await hub.settle() == ["db", "root", "web-0", "web-1"]
+    assert hub.syncs.open()
+    hub.report("hub/db")
+    assert await hub.settle() == ["db", "root", "web-0"]
+    assert not hub.syncs.open()
+
+
 class SlowStore(MemoryStore):
     """A store that takes its time, and in which something happens while the next rows are written."""
 
