@@ -110,6 +110,8 @@ class Accepted:
         """Take one Application out of a set's rows: nothing keeps it any more."""
         async with self._writing:
             rows = self.get(name)
+            if application not in rows.applications:
+                return
             left = {key: item for key, item in rows.applications.items() if key != application}
             await self._write({**self._rows, name: replace(rows, applications=left)})
 

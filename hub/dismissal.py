@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from fleet.errors import BadInput
+from fleet.errors import BadInput, NotReady
 from fleet.model.application import Application, Deletion
 from fleet.model.identity import TargetId
 from fleet.runtime import log as fields
@@ -37,6 +37,11 @@ class Dismissal:
             raise BadInput(
                 f"{application.name} is not deleted: {_who_asks(application)}",
                 hint="remove it there; git is what counts",
+            )
+        if not self.state.desired.certain:
+            raise NotReady(
+                f"{application.name} is not deleted: not all that may ask for it could be read",
+                hint="fleet problems says what is missing",
             )
         await self.accepted.drop(owner_of(application), application.name)
         log.info("application let go", **{fields.TARGET: str(target)}, owner=owner_of(application))
