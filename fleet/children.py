@@ -224,14 +224,14 @@ class _Chains:
     def __init__(self, owners: Mapping[str, AppName], fleet: Fleet) -> None:
         self._makes = fleet.makes
         self._above: dict[AppName, AppName] = {}
-        for key, owner in owners.items():
+        for key, owner in sorted(owners.items()):
             kind, slash, name = key.rpartition("/")
             if not slash:
                 self._above[AppName(name)] = owner
             elif kind == "ApplicationSet":
                 for made in fleet.makes.get(name, ()):
                     if made not in owners and made not in fleet.others:
-                        self._above[made] = owner
+                        self._above.setdefault(made, owner)  # of two sets the first has it
 
     def of(self, name: AppName) -> tuple[AppName, ...]:
         """The chain that ends with an Application, the outermost first; of a closed one the part before it closes."""

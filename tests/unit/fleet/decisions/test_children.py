@@ -174,6 +174,15 @@ def test_a_loop_through_a_set() -> None:
     assert found["b"].chain == ("a", "b")
 
 
+def test_of_two_sets_that_make_an_application_the_first_counts() -> None:
+    names = [AppName(f"m{n}") for n in range(12)]
+    first = [parent(f"p{n:02}", [f"ApplicationSet/s{n:02}"]) for n in range(12)]
+    again = [parent(f"q{n:02}", [f"ApplicationSet/t{n:02}"]) for n in range(12)]
+    made = {f"{kind}{n:02}": frozenset({name}) for n, name in enumerate(names) for kind in "st"}
+    found = decide(*again, *first, *(parent(name, ["x" + name]) for name in names), makes=made)
+    assert [found[name].chain for name in names] == [(f"p{n:02}", f"m{n}") for n in range(12)]
+
+
 def test_levels_end() -> None:
     names = [f"l{n}" for n in range(LEVELS + 2)]
     chain = [
