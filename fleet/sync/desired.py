@@ -153,16 +153,18 @@ class _Builder:
         try:
             ref = self._scoped(ref)
             self._permit(ref)
-            if phases is not None:
-                self._hooks[ref] = self._hook(ref, body, phases)
-                return
-            manifest = self._manifest(ref, body)
+            made = self._manifest(ref, body) if phases is None else self._hook(ref, body, phases)
         except FleetError as error:
             self._problems[ref] = Problem(ref, error)
             return
-        if ref in self._found:
+        if ref in self._found or ref in self._hooks:
             self._warnings.append(f"{ref} is there twice, the last one counts")
-        self._found[ref] = manifest
+        self._found.pop(ref, None)
+        self._hooks.pop(ref, None)
+        if isinstance(made, Hook):
+            self._hooks[ref] = made
+        else:
+            self._found[ref] = made
 
     def add_namespace(self, name: str) -> None:
         ref = ObjectRef(*NAMESPACE, "", name)

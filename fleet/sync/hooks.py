@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleet.codec.canonical import digest_bytes
 from fleet.codec.jsontypes import JsonObject
 from fleet.model.identity import ObjectRef
 from fleet.sync import order
@@ -187,8 +188,8 @@ def _task(hook: Hook, phase: SyncPhase, attempt: Attempt) -> HookTask:
         suffix = "-".join(
             part for part in (digest, phase.value.lower(), str(attempt.started)) if part
         )
-        name = ref.name[: _NAME_LIMIT - len(suffix)] + suffix
-        ref = ObjectRef(ref.group, ref.kind, ref.namespace, name)
+        prefix = _shortened(ref.name, _NAME_LIMIT - len(suffix))
+        ref = ObjectRef(ref.group, ref.kind, ref.namespace, prefix + suffix)
     return HookTask(
         phase=phase,
         ref=ref,
@@ -196,6 +197,14 @@ def _task(hook: Hook, phase: SyncPhase, attempt: Attempt) -> HookTask:
         run=attempt.run_in(phase),
         hook=hook,
     )
+
+
+def _shortened(prefix: str, room: int) -> str:
+    """Cut a prefix that is too long; two that begin alike stay two."""
+    if len(prefix) <= room:
+        return prefix
+    digest = digest_bytes(prefix.encode()).removeprefix("sha256:")[:8]
+    return f"{prefix[: room - len(digest) - 1]}{digest}-"
 
 
 def _words(text: str) -> set[str]:

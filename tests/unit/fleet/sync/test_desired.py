@@ -266,6 +266,20 @@ def test_the_last_of_two_equal_names_counts_with_a_warning() -> None:
     assert found.warnings == ("/ConfigMap:home/a is there twice, the last one counts",)
 
 
+@pytest.mark.parametrize("second", [True, False], ids=["a-hook", "no-hook"])
+@pytest.mark.parametrize("first", [True, False], ids=["hook", "no-hook"])
+def test_the_last_of_two_objects_counts_hooks_among_them(first: bool, second: bool) -> None:
+    mark = "annotations: {argocd.argoproj.io/hook: PreSync}"
+    found = desired(
+        "---".join(
+            f"\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a, {mark if is_hook else ''}}}\n"
+            for is_hook in (first, second)
+        )
+    )
+    assert (len(found.hooks), len(found.manifests)) == ((1, 0) if second else (0, 1))
+    assert found.warnings == ("/ConfigMap:home/a is there twice, the last one counts",)
+
+
 def test_lists_are_opened_and_test_hooks_dropped() -> None:
     text = """
 apiVersion: v1

@@ -117,6 +117,8 @@ def test_a_generated_name_says_artifact_phase_and_start() -> None:
     assert task.ref.name == "migrate-abcdef0-presync-1700000000"
     (long,) = hooks.tasks([hook(PRE, generated=True, name="n" * 80)], ATTEMPT)
     assert len(long.ref.name) == 63
+    like = [hook(PRE, generated=True, name="n" * 250 + end) for end in ("a", "b")]
+    assert len({task.ref for task in hooks.tasks(like, ATTEMPT)}) == 2
 
 
 def test_a_hook_s_object_carries_its_marks() -> None:
