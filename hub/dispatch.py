@@ -95,7 +95,8 @@ class Dispatcher:
     def _draft_target(
         self, target: Target, facts: Facts, projects: ProjectsHere
     ) -> tuple[TargetRecord, bytes]:
-        pin = self.state.pins.get(target.id)
+        # What may not be on its cluster does not move there by hand either.
+        pin = self.state.pins.get(target.id) if not target.held else None
         gate = self.gate(target)
         decision = (
             moves.pinned(pin.digest, pin.words)

@@ -93,6 +93,8 @@ class Rollbacks:
     async def _roll_back(self, target: TargetId, wish: Wish) -> tuple[Operation, Deployment]:
         if target not in self.state.desired.targets:
             raise NotReady(f"{target} is not wanted any more")
+        if held := self.state.desired.targets[target].held:
+            raise BadInput(f"{target} may not be changed: {held}")
         self._refuse_parent(target)
         self._refuse_automated(target, wish)
         chosen = self._choose(target, wish.to)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -26,7 +27,7 @@ from fleet.wire.heads import payload_of
 from hub.assignments import AssignmentRecords
 from hub.dispatch import Dispatcher
 from hub.operations import LIFETIME, Operations
-from hub.state import Desired, State
+from hub.state import Desired, Pin, State
 
 ONE, TWO = ClusterName("one"), ClusterName("two")
 
@@ -519,3 +520,31 @@ async def test_absence_counts_only_once_every_row_was_there(bench: Bench) -> Non
     bench.state.desired = replace(bench.state.desired, certain=False)
     await bench.dispatch(ONE)
     assert not bench.head(ONE).additive, "the last good rows stand for what is missing now"
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        pytest.param("", ("d0", Hold.PINNED, {"/ConfigMap": 7}), id="pinned"),
+        pytest.param(
+            "its project permits nothing here",
+            ("d1", Hold.UNSUPPORTED, {"/ConfigMap": 10}),
+            id="what-may-not-be-here-does-not-move",
+        ),
+    ],
+)
+async def test_a_pin_moves_a_target_that_may_be_there(
+    bench: Bench, held: str, expected: tuple[str, Hold, dict[str, int]]
+) -> None:
+    web = target("one/web")
+    bench.want(web)
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    bench.want(replace(web, held=held))
+    bench.state.pins[web.id] = Pin(
+        digest="d0", deployment=1, at=datetime.now(UTC), kinds={"/ConfigMap": 7}
+    )
+    await bench.dispatch(ONE)
+    section = (await bench.sections(ONE))["web"]
+    assert section.held is not None
+    assert (section.artifact, section.held.reason, bench.state.kinds[web.id]) == expected

@@ -380,3 +380,14 @@ async def test_a_target_that_leaves_while_a_call_is_read_is_not_found(
     bench = Bench()
     with pytest.raises(NotFound):
         await call(operations_of(bench), cast("web.Request", Request(bench, leaves=True)))
+
+
+async def test_what_may_not_be_on_its_cluster_is_not_rolled_back() -> None:
+    bench = Bench()
+    await bench.deploy("one")
+    await bench.deploy("two")
+    target = replace(bench.state.desired.targets[WEB], held="project shop does not permit it")
+    bench.state.replace_desired(Desired(targets={WEB: target}, evaluated=True))
+    with pytest.raises(BadInput, match="project shop does not permit it"):
+        await bench.rollbacks.roll_back(WEB, Wish())
+    assert WEB not in bench.state.pins
