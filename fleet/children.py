@@ -89,6 +89,11 @@ class Choice:
     """What would go, but not before everything is rendered again."""
 
 
+def made_by(appset: str) -> str:
+    """Say of an Application that a set makes it, as in `Fleet.others`."""
+    return f"ApplicationSet {appset!r}"
+
+
 def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:
     """Decide for all parents together."""
     known = {parent.name: parent for parent in sorted(parents, key=lambda each: each.name)}
@@ -230,7 +235,9 @@ class _Chains:
                 self._above[AppName(name)] = owner
             elif kind == "ApplicationSet":
                 for made in fleet.makes.get(name, ()):
-                    if made not in owners and made not in fleet.others:
+                    if made not in owners and fleet.others.get(made, made_by(name)) == made_by(
+                        name
+                    ):
                         self._above.setdefault(made, owner)  # of two sets the first has it
 
     def of(self, name: AppName) -> tuple[AppName, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from fleet import moves
 from fleet.argo.children import GROUP, Child, Item, Offer, child_of, key_of
-from fleet.children import Fleet, Parent, denial, with_brought
+from fleet.children import Fleet, Parent, denial, made_by, with_brought
 from fleet.model.application import Application
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
@@ -238,8 +238,10 @@ class Parents:
             for name in self.accepted.get(PARENT + parent).applications
         }
         made = {
-            str(name): f"ApplicationSet {status.name!r}"
-            for status in self.state.desired.sets.values()
+            str(name): made_by(status.name)
+            for _, status in sorted(
+                self.state.desired.sets.items(), reverse=True
+            )  # the first has it
             if status.name in self.state.desired.appsets
             for name in set(status.applications)
             - set(status.kept)

@@ -78,6 +78,15 @@ async def test_six_levels_are_one_too_many(hub: Hub) -> None:
     assert any("l4 -> l5 -> l6" in problem for problem in hub.problems())
 
 
+async def test_levels_and_loops_go_through_sets(hub: Hub) -> None:
+    levels = {f"l{n}": [appset(f"s{n}", f"l{n + 1}", on="hub")] for n in range(9)}
+    assert await hub.commit(app("l0"), **levels) == [f"l{n}" for n in range(6)]
+    assert hub.parents("l2") == ("l0", "l1")
+    assert any("l4 -> l5" in problem for problem in hub.problems())
+    await hub.commit(app("l0"), MANY[0], l1=[app("l0"), MANY[1]])
+    assert any("loop: l0 -> l1 -> l0" in problem for problem in hub.problems())
+
+
 async def test_a_loop_names_its_chain_and_blocks_its_members_alone(hub: Hub) -> None:
     await hub.commit(app("a"), app("c"), a=[app("b")], b=[MANY[0]], c=[MANY[1]])
     found = await hub.commit(b=[app("a"), MANY[2]], c=[MANY[1], MANY[3]])
