@@ -117,6 +117,8 @@ class CustomHealth:
         question = {"language": rule.language, "text": rule.text, "object": shown}
         try:
             answer = await self._answer(msgspec.json.encode(question))
+        except RecursionError:
+            return _broken(rule, "the object is nested too deeply")
         except ChildEnded as error:
             spent[rule.source] = _broken(rule, self._cause(error.status))
             return spent[rule.source]

@@ -229,10 +229,11 @@ def _nested(depth: int) -> JsonObject:
     return found
 
 
+@pytest.mark.parametrize("depth", [600, 1500], ids=["for-lua", "for-the-question"])
 async def test_an_object_that_the_process_cannot_take_is_unknown_and_holds_up_no_other(
-    judge: CustomHealth,
+    judge: CustomHealth, depth: int
 ) -> None:
-    poison: JsonObject = {**WIDGET, "metadata": {"name": "deep"}, "spec": _nested(600)}
+    poison: JsonObject = {**WIDGET, "metadata": {"name": "deep"}, "spec": _nested(depth)}
     found = await judge.judge(rules('return {status = "Healthy"}'), [poison, WIDGET])
     assert [result.status for result in found if result] == [Health.UNKNOWN, Health.HEALTHY]
 
