@@ -98,11 +98,15 @@ class Inventory:
         for manifest in desired.manifests:
             known = entries.get(manifest.ref, Entry(ref=manifest.ref))
             entries[manifest.ref] = _as_wished(known, manifest)
+        # What was a hook once, and is let go of, is a plain object like others from now on.
+        wanted = {manifest.ref for manifest in desired.manifests}
+        kept = {ref: hook for ref, hook in self.hooks.items() if hook.held or ref not in wanted}
         edges = sorted({name for edge in section.depends_on for name in edge.targets})
         return self._stored_as(
             replace(
                 self,
                 entries=_sorted(entries),
+                hooks=kept,
                 deletion=section.deletion,
                 general=deletion_in(section.sync_options),
                 approved=section.deletion_approved,
@@ -171,10 +175,9 @@ class Inventory:
 
     def starting_hooks(self, tasks: Iterable[HookTask]) -> Inventory:
         """Record hooks that are about to be created; what they were before as plain objects is nobody's any more."""
-        found = dict(self.hooks)
-        for task in tasks:
-            found[task.ref] = HookEntry(ref=task.ref, policies=task.hook.policies)
-        entries = {ref: entry for ref, entry in self.entries.items() if ref not in found}
+        fresh = {task.ref: HookEntry(ref=task.ref, policies=task.hook.policies) for task in tasks}
+        found = {**self.hooks, **fresh}
+        entries = {ref: entry for ref, entry in self.entries.items() if ref not in fresh}
         return self._stored_as(replace(self, hooks=dict(sorted(found.items())), entries=entries))
 
     def with_hooks(self, changed: Iterable[HookEntry], gone: Iterable[ObjectRef] = ()) -> Inventory:

@@ -523,3 +523,23 @@ async def test_a_hook_of_a_kind_that_the_fleet_rates_is_through_when_it_is_rated
     ref = ObjectRef("", "ConfigMap", "default", "migration")
     spoke.core.table.rated(ref, live, HealthResult(Health.HEALTHY), ruled.health)
     await spoke.until(lambda: "default/settings" in spoke.cluster.objects("ConfigMap"))
+
+
+async def test_a_hook_that_became_a_plain_object_is_treated_as_one(spoke: Any, make: Any) -> None:
+    hook = make.config_map("a")
+    hook["metadata"]["annotations"] = {"argocd.argoproj.io/hook": "PreSync"}
+    one = await spoke.artifact(hook, make.config_map("b"))
+    spoke.assign(make.section("app", one))
+    await spoke.until(lambda: spoke.status("app").applied == one)
+    plain = make.config_map("a", x="1")
+    plain["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "Delete=false"}
+    two = await spoke.artifact(plain, make.config_map("b"), job("after", "PostSync"))
+    spoke.assign(make.section("app", two))
+    await running(spoke, "after")
+    finish(spoke, "after")
+    await spoke.until(lambda: operation(spoke).phase == "Succeeded")
+    await spoke.idle()
+    assert "/ConfigMap:default/a" in json.loads(spoke.records.kept["inventory.app"])["objects"][0]
+    spoke.assign()
+    await spoke.until(lambda: "app" not in spoke.core.board.statuses)
+    assert list(spoke.cluster.objects("ConfigMap")) == ["default/a"]
