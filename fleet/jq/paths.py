@@ -8,10 +8,8 @@ deleted, as in Argo CD; one that is no path expression, or that needs more than 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -19,16 +17,15 @@ import msgspec
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, Transient
+from fleet.runtime.child import Child, ChildEnded
 from fleet.runtime.clock import Clock
 
-_IDLE = 30.0
 _MEMORY_ERROR = 3
 """Exit status of the child (`fleet.jq.worker`) when the interpreter got no memory."""
 _PATIENCE = 20.0
 """Seconds on the wall for one document: processor time counts for its limit, whatever else the machine does."""
 _OUT_OF_MEMORY = frozenset((_MEMORY_ERROR, -signal.SIGABRT, -signal.SIGSEGV))
 """How the child ends then: the interpreter, the library, and the library's stack."""
-_LONGEST = 64 * 1024 * 1024
 MAX_LENGTH = 4096
 """Characters of an expression: the parser behind it recurses."""
 
@@ -52,8 +49,12 @@ class Batch:
     documents: tuple[JsonObject, ...]
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _Note(msgspec.Struct, frozen=True):
     trying: int | None = None
+    """Index of the expression whose turn has come."""
+
+
+class _Answer(msgspec.Struct, frozen=True):
     document: JsonObject | None = None
     invalid: str = ""
 
@@ -62,11 +63,13 @@ class JqPaths:
     """Deletes by jq path expressions; one document at a time."""
 
     def __init__(self, clock: Clock, limits: Limits | None = None) -> None:
-        self._clock = clock
         self._limits = limits or Limits()
-        self._process: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
-        self._asked_at = 0.0
+        self._child = Child(
+            clock,
+            "fleet.jq.worker",
+            (str(self._limits.seconds), str(self._limits.memory)),
+            deadline=_PATIENCE,
+        )
 
     async def check(self, expressions: Collection[str]) -> None:
         """Check that these are path expressions; raises BadInput for the first that is none."""
@@ -86,59 +89,36 @@ class JqPaths:
 
     async def run(self) -> None:
         """End the child when nobody asks, until cancelled."""
-        try:
-            while True:
-                await self._clock.sleep(_IDLE)
-                quiet = self._clock.monotonic() - self._asked_at
-                if quiet >= _IDLE and not self._turn.locked():
-                    await self.close()
-        finally:
-            await self.close()
+        await self._child.run()
 
     async def close(self) -> None:
         """End the child; the next question starts another."""
-        process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.kill()
-            await process.wait()
+        await self._child.close()
 
     async def _without(self, document: JsonObject, expressions: tuple[str, ...]) -> JsonObject:
         for expression in expressions:
             if len(expression) > MAX_LENGTH:
                 raise _bad(expression, f"it is longer than {MAX_LENGTH} characters")
-        question = b"%b\n%b\n" % (json.dumps(expressions).encode(), msgspec.json.encode(document))
-        async with self._turn:
-            self._asked_at = self._clock.monotonic()
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    result = await self._exchange(question, expressions)
-            except BaseException as error:
-                # Cancelled in the middle of an answer, late, or it died: the next question needs a fresh one.
-                await self.close()
-                if isinstance(error, TimeoutError | OSError):
-                    raise Transient("the jq process did not answer") from error
-                raise
-        if isinstance(result, BadInput):
-            raise result
-        return result
-
-    async def _exchange(
-        self, question: bytes, expressions: tuple[str, ...]
-    ) -> JsonObject | BadInput:
-        process = await self._child()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(question)
-        await process.stdin.drain()
+        question = b"%b\n%b" % (json.dumps(expressions).encode(), msgspec.json.encode(document))
         tried = expressions[0]
-        while line := await process.stdout.readline():
-            answer = msgspec.json.decode(line, type=_Answer)
-            if answer.document is not None:
-                return answer.document
-            if answer.trying is None:
-                return _bad(tried, answer.invalid)
-            tried = expressions[answer.trying]
-        raise self._death(await process.wait(), tried)
+
+        def is_note(line: bytes) -> bool:
+            nonlocal tried
+            trying = msgspec.json.decode(line, type=_Note).trying
+            if trying is not None:
+                tried = expressions[trying]
+            return trying is not None
+
+        try:
+            line = await self._child.ask(question, is_note=is_note)
+        except ChildEnded as error:
+            raise self._death(error.status, tried) from error
+        except (TimeoutError, OSError) as error:
+            raise Transient("the jq process did not answer") from error
+        answer = msgspec.json.decode(line, type=_Answer)
+        if answer.document is None:
+            raise _bad(tried, answer.invalid)
+        return answer.document
 
     def _death(self, status: int, tried: str) -> BadInput | Transient:
         if status == -signal.SIGPROF:
@@ -146,22 +126,6 @@ class JqPaths:
         if status in _OUT_OF_MEMORY:
             return _bad(tried, f"it needs more than {self._limits.memory >> 20} MiB of memory")
         return Transient(f"the jq process ended with status {status}")
-
-    async def _child(self) -> asyncio.subprocess.Process:
-        if self._process is None or self._process.returncode is not None:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # what lies in the current folder is none of ours
-                "-m",
-                "fleet.jq.worker",
-                str(self._limits.seconds),
-                str(self._limits.memory),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                limit=_LONGEST,
-            )
-        return self._process
 
 
 def _bad(expression: str, reason: str) -> BadInput:

@@ -1,4 +1,4 @@
-"""A child process that answers questions, one line for one line, and that can be killed.
+"""A child process that answers questions by lines, and that can be killed.
 
 What is asked may take as long, and as much memory, as somebody else likes: so a question has a deadline, the child goes
 with a question that was not answered, and it is ended after a quiet while. Each question starts it if it is not there.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fleet.runtime.clock import Clock
 
@@ -37,13 +37,18 @@ class Child:
         self._turn = asyncio.Lock()
         self._asked_at = 0.0
 
-    async def ask(self, question: bytes) -> bytes:
-        """Return the line that answers a line; raises TimeoutError, ChildEnded and OSError, and then the child is gone."""
+    async def ask(
+        self, question: bytes, *, is_note: Callable[[bytes], bool] = lambda _line: False
+    ) -> bytes:
+        """Return the line that answers; ``is_note`` is shown each line, and says which come before the answer.
+
+        Raises TimeoutError, ChildEnded and OSError, and then the child is gone.
+        """
         async with self._turn:
             self._asked_at = self._clock.monotonic()
             try:
                 async with asyncio.timeout(self._deadline):
-                    return await self._exchange(question)
+                    return await self._exchange(question, is_note)
             except BaseException:
                 # Late, dead, or cancelled in the middle of an answer: the next question needs a fresh one.
                 await self.close()
@@ -67,7 +72,7 @@ class Child:
             process.kill()
             await process.wait()
 
-    async def _exchange(self, question: bytes) -> bytes:
+    async def _exchange(self, question: bytes, is_note: Callable[[bytes], bool]) -> bytes:
         process = await self._started()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -75,6 +80,8 @@ class Child:
             process.stdin.write(question + b"\n")
             await process.stdin.drain()
             answer = await process.stdout.readline()
+            while answer.endswith(b"\n") and is_note(answer):
+                answer = await process.stdout.readline()
         except ConnectionError as error:
             raise ChildEnded(await process.wait()) from error
         except ValueError as error:  # the stream's word for a line that is too long
