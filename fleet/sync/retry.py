@@ -35,7 +35,8 @@ HEAL_COOLDOWN = timedelta(seconds=330)
 """After this long without a change by somebody else the next one is put back at once again."""
 
 _MOST_DOUBLINGS = 64
-"""More make no difference, and no float."""
+_MOST = 10**9
+"""Seconds, some thirty years, and how often the first wait: more make no difference, and no date."""
 
 
 def policy_for(section: Section, operation: Operation | None = None) -> RetryPolicy:
@@ -57,8 +58,8 @@ def is_attempt(error: FleetError) -> bool:
 
 def wait_before(policy: RetryPolicy, retries: int) -> timedelta:
     """Return how long to wait before the next try, after so many retries: ``wait`` before the first one."""
-    seconds = policy.wait * float(policy.factor) ** min(retries, _MOST_DOUBLINGS)
-    return timedelta(seconds=min(policy.max_wait, seconds))
+    grown = max(0, min(_MOST, policy.factor ** min(retries, _MOST_DOUBLINGS)))
+    return timedelta(seconds=max(0.0, min(policy.max_wait, policy.wait * grown, _MOST)))
 
 
 def next_try(policy: RetryPolicy, retries: int, failed_at: datetime) -> datetime | None:

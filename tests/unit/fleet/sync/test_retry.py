@@ -62,12 +62,19 @@ def test_it_gives_up_after_the_limit() -> None:
     assert next_try(RetryPolicy(limit=0), 0, NOW) is None
 
 
-@given(retries=st.integers(0, 10**9), factor=st.integers(1, 1000))
-def test_a_negative_limit_never_gives_up(retries: int, factor: int) -> None:
-    policy = RetryPolicy(limit=-1, factor=factor)
+@given(
+    retries=st.integers(0, 10**9),
+    factor=st.integers(-(2**31), 2**31),
+    wait=st.floats(0, 1e13),
+    longest=st.floats(0, 1e13),
+)
+def test_a_negative_limit_never_gives_up(
+    retries: int, factor: int, wait: float, longest: float
+) -> None:
+    policy = RetryPolicy(limit=-1, factor=factor, wait=wait, max_wait=longest)
     due = next_try(policy, retries, NOW)
     assert due is not None
-    assert NOW < due <= NOW + timedelta(seconds=policy.max_wait)
+    assert NOW <= due <= NOW + timedelta(seconds=min(longest, 10**9))
 
 
 @pytest.mark.parametrize(
