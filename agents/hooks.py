@@ -120,7 +120,11 @@ class HookRunner:
         changed: list[HookEntry] = []
         gone: list[ObjectRef] = []
         for entry in progress.inventory.hooks.values():
-            if entry.ref in active or not (entry.held or entry.unwanted):
+            if entry.ref in active:
+                continue
+            if not (entry.held or entry.unwanted):
+                if await self._went(entry.ref):
+                    gone.append(entry.ref)
                 continue
             try:
                 if entry.unwanted:
@@ -135,6 +139,15 @@ class HookRunner:
         if changed or gone:
             progress.inventory = progress.inventory.with_hooks(changed, gone)
             self._inventories.note(progress.inventory)
+
+    async def _went(self, ref: ObjectRef) -> bool:
+        """Whether a hook's object that we let go of is gone, so that generated names do not pile up."""
+        if self._table.get(ref) is not None:
+            return False
+        try:
+            return await self._live(ref) is None
+        except FleetError:
+            return False
 
     async def _begin(self, tasks: Iterable[HookTask], progress: Progress) -> None:
         """Write down that hooks start, before the first of them exists."""

@@ -543,3 +543,23 @@ async def test_a_hook_that_became_a_plain_object_is_treated_as_one(spoke: Any, m
     spoke.assign()
     await spoke.until(lambda: "app" not in spoke.core.board.statuses)
     assert list(spoke.cluster.objects("ConfigMap")) == ["default/a"]
+
+
+async def test_what_others_cleared_away_is_forgotten(spoke: Any, make: Any) -> None:
+    kept: list[list[str]] = []
+    for number in range(3):
+        digest = await spoke.artifact(
+            job("before-", "PreSync", generate=True), make.config_map("a", x=str(number))
+        )
+        spoke.assign(make.section("app", digest))
+        await spoke.until(lambda: len(jobs(spoke)) == 1)
+        await spoke.idle()
+        (name,) = jobs(spoke)
+        finish(spoke, name)
+        await spoke.until(lambda digest=digest: spoke.status("app").applied == digest)  # type: ignore[misc]
+        await spoke.idle()
+        kept.append(list(spoke.core.inventories.of("app").hooks))
+        resource = (await spoke.cluster.discovery()).preferred("batch", "Job")
+        await spoke.cluster.delete(resource, "default", name)
+        await spoke.idle()
+    assert [len(refs) for refs in kept] == [1, 1, 1]
