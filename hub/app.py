@@ -301,6 +301,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         remembered=lambda: (*history.known(), *state.pins),
         look_at_rollouts=lambda: rollouts.look_at_all(),  # noqa: PLW0108  # made below: they ask the joints
         look_at_rollouts_of=lambda ids: rollouts.look_at(ids),  # noqa: PLW0108  # made below
+        has_failed=lambda id_: id_ in renderings.problems,  # made below
     )
     authority.subscribe(joints.joined)
     accepted = Accepted(store)
@@ -311,7 +312,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         syncs=syncs,
         is_bound=lambda name: bool(uid_of(authority.identity(name))),
         is_rendering=joints.is_rendering,
-        has_failed=lambda id_: id_ in renderings.problems,  # made below
+        has_failed=joints.has_failed,
     )
     evaluator = Evaluator(
         worlds=worlds,
@@ -339,7 +340,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         clock=clock,
         lease=settings.lease,
         is_rendering=joints.is_rendering,
-        has_failed=lambda id_: id_ in renderings.problems,
+        has_failed=joints.has_failed,
         is_removing=records.is_removing,
     )
     rollouts = Rollouts(
@@ -376,6 +377,15 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         facts_changed=joints.facts_changed,
         came_back=joints.came_back,
     )
+    rollbacks = Rollbacks(
+        store=store,
+        artifacts=artifacts,
+        state=state,
+        history=history,
+        operations=operations,
+        clock=clock,
+        dispatch=lambda id_: queues.clusters.add(id_.cluster),
+    )
     enrolment = Enrolment(
         authority=authority,
         records=records,
@@ -386,6 +396,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         token_lifetime=settings.identity.join_token_lifetime,
         evaluate=queues.evaluate,
         dispatch=queues.clusters.add,
+        forgetting=(operations.forget, rollbacks.forget, history.forget),
         clock=clock,
     )
     views = Views(
@@ -401,15 +412,6 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
     views.export()
     lag = LoopLag(clock)
     requests = Requests(clock)
-    rollbacks = Rollbacks(
-        store=store,
-        artifacts=artifacts,
-        state=state,
-        history=history,
-        operations=operations,
-        clock=clock,
-        dispatch=lambda id_: queues.clusters.add(id_.cluster),
-    )
     dismissal = Dismissal(state=state, accepted=accepted, evaluate=queues.evaluate)
     app_operations = AppOperations(
         state=state,

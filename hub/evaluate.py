@@ -183,7 +183,6 @@ class Evaluator:
         )
         clusters = {cluster.name: cluster for cluster in world.clusters}
         unrendered = self.children.parents.unrendered(targets, clusters, outcome.rows)
-        failing = adoption.waits_for(outcome.leaving)
         return Desired(
             clusters=clusters,
             detached=frozenset(self.joined_clusters()) - clusters.keys()
@@ -208,16 +207,12 @@ class Evaluator:
             unrendered=unrendered,
             awaited=adoption.awaited | _targets_of(adoption.awaited_children, targets),
             being_rendered=adoption.being_rendered,
-            failing=failing,
-            is_restless=(_is_waiting(outcome, adoption) and not failing)
-            or adoption.lags(targets, applications.keys(), world.projects),
+            failing=adoption.waits_for(outcome.leaving),
+            is_letting_go=outcome.is_provisional
+            or any(choice.deferred for choice in adoption.choices.values()),
+            is_restless=adoption.lags(targets, applications.keys(), world.projects),
             evaluated=True,
         )
-
-
-def _is_waiting(outcome: Outcome, adoption: Adoption) -> bool:
-    """Whether something goes as soon as everything is rendered."""
-    return outcome.is_provisional or any(c.deferred for c in adoption.choices.values())
 
 
 def _targets_of(names: Set[AppName], targets: Mapping[TargetId, Target]) -> frozenset[TargetId]:

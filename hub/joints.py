@@ -89,6 +89,8 @@ class Joints:
     """Told that the desired state is new: every rollout is looked at."""
     look_at_rollouts_of: Callable[[Iterable[TargetId]], None]
     """Told of targets with news: the rollouts of their sets are looked at."""
+    has_failed: Callable[[TargetId], bool]
+    """Whether the last try to render a target failed."""
     _rendering: defaultdict[ClusterName, set[TargetId]] = field(
         default_factory=lambda: defaultdict(set)
     )
@@ -202,7 +204,9 @@ class Joints:
         if any(self._rendering.get(name) for name in own):
             return
         known = desired.unrendered and desired.unrendered <= self.state.offers.keys()
-        if desired.is_restless or known:
+        # with the last one that renders again there is news
+        lets_go = desired.is_letting_go and not any(map(self.has_failed, desired.failing))
+        if desired.is_restless or lets_go or known:
             self.queues.brought()
 
     def _render(self, id_: TargetId) -> None:

@@ -110,6 +110,8 @@ class Desired:
     """Targets that would have changed what they bring, had they not been about to be rendered."""
     failing: frozenset[TargetId] = frozenset()
     """Targets that do not render and may bring documents: what left waits for them."""
+    is_letting_go: bool = False
+    """Whether something leaves as soon as everything is rendered."""
     is_restless: bool = False
     """Whether another evaluation is due as soon as everything is rendered."""
     evaluated: bool = False

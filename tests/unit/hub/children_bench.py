@@ -178,11 +178,12 @@ class Hub:
             state=self.state, queues=self.queues, records=self.records,
             poller=cast("Poller", _NoPoller()), fleet_repositories=frozenset(), agents=tuple,
             look_at_rollouts=lambda: None, look_at_rollouts_of=lambda _ids: None, handed_out=lambda _moved: None, remembered=tuple,
+            has_failed=lambda id_: id_ in self.renderings.problems,
         )  # fmt: skip
         parents = Parents(
             accepted=self.accepted, state=self.state, syncs=self.syncs,
             is_bound=lambda name: name in self.bound, is_rendering=self.joints.is_rendering,
-            has_failed=lambda id_: id_ in self.renderings.problems,
+            has_failed=self.joints.has_failed,
         )  # fmt: skip
         self.evaluator = Evaluator(
             worlds=self.worlds, accepted=self.accepted, state=self.state, clock=self.clock,

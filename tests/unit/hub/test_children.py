@@ -393,6 +393,21 @@ async def test_a_parent_that_does_not_render_can_leave_itself(hub: Hub) -> None:
     assert await hub.commit(app("a"), MANY[5], a=MANY[:1]) == ["a", "web-0", "web-5"]
 
 
+async def test_a_parent_that_did_not_render_and_went_elsewhere_is_waited_for_no_more(
+    hub: Hub,
+) -> None:
+    await hub.commit(app("a"), app("b"), MANY[5], a=MANY[:2], b=BadInput("a typo"))
+    assert await hub.commit(app("a"), app("b", "edge")) == ["a", "b", "web-0", "web-1"]
+
+
+async def test_a_parent_that_does_not_render_holds_back_nothing_but_what_leaves(hub: Hub) -> None:
+    manual = app("team", automated=None)
+    await hub.commit(ROOT, app("b"), MANY[5], root=[manual], team=MANY[:1], b=BadInput("a typo"))
+    assert hub.apps() == ["b", "root", "team", "web-5"]
+    found = await hub.commit(ROOT, app("b"), root=[app("team")])
+    assert found == ["b", "root", "team", "web-0", "web-5"]
+
+
 # ownership
 
 

@@ -48,6 +48,7 @@ class Bench:
             look_at_rollouts_of=lambda ids: self.looked.extend(str(id_) for id_ in ids),
             handed_out=lambda _moved: None,
             remembered=tuple,
+            has_failed=lambda _id: False,
         )
 
     def evaluated(self, *ids: TargetId) -> None:
