@@ -32,6 +32,8 @@ from fleet.sync.record import HookRun, OperationRecord
 from fleet.sync.steps import Change, Reason
 
 _LOOK_AGAIN = 30.0
+_LOOK_NOW_AND_THEN = 5.0
+"""What happens to other applications' objects tells us no event."""
 _LOOK_SOON = 1.0
 
 
@@ -85,6 +87,15 @@ class HookRunner:
         found = await together(self._there(task) for task in fresh)
         there = {task.ref: live for task, live in zip(fresh, found, strict=True)}
         target = progress.inventory.target
+        if busy := next((task for task in fresh if _worker(task, there[task.ref], target)), None):
+            what = f"{busy.ref.kind} {busy.ref.name}"
+            text = (
+                f"waits for {what}, a hook of application {_worker(busy, there[busy.ref], target)}"
+            )
+            progress.wait(
+                Phase.APPLYING, f"{busy.phase.value} wave {busy.wave}: {text}", _LOOK_NOW_AND_THEN
+            )
+            return
         foreign = [task for task in fresh if _is_foreign(task, there[task.ref], target)]
         if foreign:
             await self._refuse(foreign, progress)
@@ -372,3 +383,11 @@ def _is_foreign(task: HookTask, live: JsonObject | None, target: str) -> bool:
     if live is None or hooks_of.is_someones_hook(live):
         return False
     return parse_tracking_id(annotation(live, TRACKING_ID)) != (target, task.ref)
+
+
+def _worker(task: HookTask, live: JsonObject | None, target: str) -> str:
+    """Name another application for which the object of a hook's name is a hook at work."""
+    if live is None or FINALIZER not in (live["metadata"].get("finalizers") or ()):
+        return ""
+    owner = parse_tracking_id(annotation(live, TRACKING_ID))
+    return owner[0] if owner is not None and owner[0] != target and owner[1] == task.ref else ""

@@ -556,10 +556,32 @@ async def test_what_others_cleared_away_is_forgotten(spoke: Any, make: Any) -> N
         await spoke.idle()
         (name,) = jobs(spoke)
         finish(spoke, name)
-        await spoke.until(lambda digest=digest: spoke.status("app").applied == digest)  # type: ignore[misc]
+        await spoke.until(lambda digest=digest: spoke.status("app").applied == digest)
         await spoke.idle()
         kept.append(list(spoke.core.inventories.of("app").hooks))
         resource = (await spoke.cluster.discovery()).preferred("batch", "Job")
         await spoke.cluster.delete(resource, "default", name)
         await spoke.idle()
     assert [len(refs) for refs in kept] == [1, 1, 1]
+
+
+async def test_a_hook_at_work_for_another_application_is_waited_for(spoke: Any, make: Any) -> None:
+    one = await spoke.artifact(job("before", "PreSync"), make.config_map("a"))
+    two = await spoke.artifact(job("before", "PreSync"), make.config_map("b"))
+    spoke.assign(make.section("app", one))
+    await running(spoke, "before")
+    spoke.assign(make.section("app", one), make.section("other", two))
+    await spoke.until(lambda: "before" in spoke.status("other").message)
+    for _ in range(5):
+        await spoke.clock.advance(31)
+        await spoke.idle()
+    uid = spoke.cluster.objects("Job")["default/before"]["metadata"]["uid"]
+    assert "application app" in spoke.status("other").message
+    finish(spoke, "before")
+    await spoke.until(lambda: spoke.status("app").applied == one)
+    for _ in range(5):
+        await spoke.clock.advance(31)
+        await spoke.idle()
+    assert spoke.cluster.objects("Job")["default/before"]["metadata"]["uid"] != uid
+    finish(spoke, "before")
+    await spoke.until(lambda: spoke.status("other").applied == two)
