@@ -8,7 +8,7 @@ has reported everything gone. Leaving git alone never removes anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -44,6 +44,8 @@ class Enrolment:
     token_lifetime: timedelta
     evaluate: Callable[[], None]
     dispatch: Callable[[ClusterName], None]
+    forgetting: Sequence[Callable[[ClusterName], Awaitable[None]]]
+    """Drop what else is known of a removed cluster's targets: what they were asked, their pins, their deployments."""
     clock: Clock
 
     async def add(self, asked: api.AddCluster) -> api.JoinInstructions:
@@ -119,6 +121,8 @@ class Enrolment:
         await self.authority.remove(name)
         await self.dispatcher.assignments.forget(name)
         await self.rollup.forget(name)
+        for forget in self.forgetting:
+            await forget(name)
         await self.records.remove(name)
         log.info("cluster removed", **{fields.CLUSTER: name})
         self.evaluate()

@@ -15,7 +15,7 @@ from datetime import datetime
 import msgspec
 
 from fleet.model.application import Source
-from fleet.model.identity import TargetId
+from fleet.model.identity import ClusterName, TargetId
 from fleet.model.report import TargetStatus
 from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done, Outcome
@@ -125,6 +125,12 @@ class History:
             self._deployments[id_] = wanted
         return Done()
 
+    async def forget(self, cluster: ClusterName) -> None:
+        """Drop the deployments of a cluster that was removed: another one may come under its name."""
+        for id_ in self.known():
+            if id_.cluster == cluster:
+                await self._forget(id_)
+
     def _deployment(
         self, id_: TargetId, status: TargetStatus, known: tuple[Deployment, ...]
     ) -> Deployment:
@@ -178,7 +184,7 @@ class History:
         self._handed_out.pop(id_, None)
         if id_ in self._deployments:
             await self.store.commit(Delete(Kind.HISTORY, str(id_)))
-            del self._deployments[id_]
+            self._deployments.pop(id_, None)
 
 
 def _stands(known: tuple[Deployment, ...], digest: str) -> bool:

@@ -108,6 +108,14 @@ class Operations:
             self._remove(id_)  # two reports may settle the same one
         self.changed(cluster)
 
+    async def forget(self, cluster: ClusterName) -> None:
+        """Drop what was asked of a cluster that was removed: another one may come under its name."""
+        over = [id_ for id_, record in self._open.items() if record.cluster == cluster]
+        if over:
+            await self.store.commit(*(Delete(Kind.OPERATIONS, id_) for id_ in over))
+        for id_ in over:
+            self._remove(id_)
+
     def _add(self, id_: str, record: _Record) -> None:
         self._open[id_] = record
         self._of_target.setdefault(_target_of(record), set()).add(id_)

@@ -19,7 +19,7 @@ from fleet.codec.canonical import Digest
 from fleet.codec.redaction import one_line
 from fleet.errors import BadInput, NotReady
 from fleet.model.assignment import Operation
-from fleet.model.identity import TargetId
+from fleet.model.identity import ClusterName, TargetId
 from fleet.runtime import log as fields
 from fleet.runtime.clock import Clock
 from fleet.store.port import ArtifactStore, Delete, Kind, Put, Store
@@ -76,6 +76,12 @@ class Rollbacks:
         """Let git decide about a target again; whether it was pinned."""
         async with self._busy:
             return await self._release(target)
+
+    async def forget(self, cluster: ClusterName) -> None:
+        """Drop the pins of a cluster that was removed: another one may come under its name."""
+        async with self._busy:
+            for target in [id_ for id_ in self.state.pins if id_.cluster == cluster]:
+                await self._release(target)
 
     async def settle(self, target: TargetId) -> None:
         """Drop a pin that says what git says, or whose target is gone: not one that is only out of sight."""

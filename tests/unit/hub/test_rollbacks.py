@@ -15,7 +15,7 @@ from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import OperationResult, Sync, TargetStatus
 from fleet.model.target import Target
 from fleet.moves import Candidate
-from fleet.store.port import Change
+from fleet.store.port import Change, Kind
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore
 from hub.appops import AppOperations
@@ -391,3 +391,21 @@ async def test_what_may_not_be_on_its_cluster_is_not_rolled_back() -> None:
     with pytest.raises(BadInput, match="project shop does not permit it"):
         await bench.rollbacks.roll_back(WEB, Wish())
     assert WEB not in bench.state.pins
+
+
+async def test_a_cluster_that_is_removed_leaves_nothing_to_another_of_its_name() -> None:
+    bench = Bench()
+    await bench.deploy("one")
+    await bench.deploy("two")
+    await bench.rollbacks.roll_back(WEB, Wish())
+    for part in (bench.operations, bench.rollbacks, bench.history):
+        await part.forget(ClusterName("west"))
+    assert WEB in bench.state.pins
+    for part in (bench.operations, bench.rollbacks, bench.history):
+        await part.forget(WEB.cluster)
+    assert bench.state.pins == {}
+    assert bench.history.of(WEB) == ()
+    assert bench.operations.open_for(WEB.cluster) == ()
+    assert not any(
+        [await bench.store.load(kind) for kind in (Kind.PINS, Kind.HISTORY, Kind.OPERATIONS)]
+    )
