@@ -122,6 +122,7 @@ class Steps:
                 progress.results.append(_result(step, item, "SyncFailed"))
             elif item.live is not None:
                 done.append((manifest, item.live))
+                self._pacer.applied(item.change.ref)
                 if item.change.reason in _REPAIRS:
                     self._pacer.healed(item.change.ref, manifest.digest)
         if done:

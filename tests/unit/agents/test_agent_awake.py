@@ -9,6 +9,7 @@ import pytest
 from fleet.errors import BadInput, Denied, Transient
 from fleet.kube.errors import OutcomeUnknown
 from fleet.model.assignment import Operation, RetryPolicy
+from fleet.model.report import Phase
 
 COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
 
@@ -106,3 +107,20 @@ async def test_terminate_ends_a_hook_that_another_artifact_waits_for(spoke: Any,
     spoke.assign(section, operations=(asked,))
     await spoke.until(lambda: spoke.status("app").operation.phase == "Failed")
     assert spoke.status("app").operation.message == "terminated"
+
+
+async def test_what_failed_once_and_is_healed_too_often_says_nothing_of_the_failure(
+    spoke: Any, make: Any
+) -> None:
+    digest = await spoke.artifact(make.config_map("a", x="1"))
+    spoke.cluster.fail("apply", "/ConfigMap:default/a", BadInput("no"))
+    spoke.assign(make.section("app", digest))
+    for _ in range(10):
+        await spoke.clock.advance(10)
+        await spoke.idle()
+    assert spoke.status("app").applied == digest
+    for _ in range(2):
+        spoke.cluster.edit("ConfigMap", "default", "a", {"data": {"x": "mine"}})
+        await spoke.idle()
+    assert spoke.cluster.objects("ConfigMap")["default/a"]["data"]["x"] == "mine", "it has to wait"
+    assert (spoke.status("app").phase, spoke.status("app").message) == (Phase.IDLE, "")
