@@ -14,6 +14,7 @@ from fleet.health.assess import has_rule
 from fleet.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
 from fleet.kube.port import ClusterPort, PatchType, Propagation, Resource, Validation
 from fleet.runtime.clock import Clock
+from fleet.sync.manifest import TRACKING_ID, annotation
 from fleet.sync.manner import Manner
 from fleet.sync.takeover import taken_over
 
@@ -59,7 +60,7 @@ class Writer:
     async def rehearse(self, resource: Resource, body: JsonObject, manner: Manner) -> str:
         """Ask whether the server would take it, and return what would be done: a word for ``would be ...``."""
         live = await self._live(resource, body) if manner.replace else None
-        if live is not None and manner.force:
+        if live is not None and manner.force and _is_ours(live, body):
             if await self._can_be_made_anew(resource, body, manner):
                 return "deleted and made anew"
         elif live is not None:
@@ -135,7 +136,7 @@ class Writer:
         live = await self._live(resource, body)
         if live is None:
             return await self._apply(resource, body, manner)
-        if manner.force:
+        if manner.force and _is_ours(live, body):
             if not await self._can_be_made_anew(resource, body, manner):
                 # It says why.
                 return await self._apply(resource, body, manner)
@@ -167,6 +168,11 @@ class Writer:
         reason: FleetError | None = None,
     ) -> JsonObject:
         live = await self._live(resource, body)
+        if live is not None and not _is_ours(live, body):
+            raise Denied(
+                "is there already and not marked as this application's: it is not deleted to be made anew",
+                hint="delete it by hand if it may go",
+            ) from reason
         if live is not None:
             left = await self._cluster.delete(
                 resource,
@@ -187,6 +193,11 @@ class Writer:
 
 def _validation(manner: Manner) -> Validation:
     return Validation.STRICT if manner.validate else Validation.IGNORE
+
+
+def _is_ours(live: JsonObject, body: JsonObject) -> bool:
+    """Whether what is there carries the mark of the application whose object is written."""
+    return bool(mark := annotation(body, TRACKING_ID)) and annotation(live, TRACKING_ID) == mark
 
 
 def _identity(body: JsonObject) -> tuple[str, str]:

@@ -20,8 +20,8 @@ from fleet.model.assignment import Operation, Section
 from fleet.sync.manifest import CRD, NAMESPACE, annotation, group_of
 from fleet.sync.options import SYNC_OPTIONS
 
-_IN_PLACE = frozenset((CRD, NAMESPACE))
-"""Deleting one of these deletes everything of it or in it."""
+_IN_PLACE = frozenset((CRD, NAMESPACE, ("", "PersistentVolumeClaim")))
+"""Deleting one of these deletes everything of it or in it, data among that."""
 
 
 class Dependents(StrEnum):

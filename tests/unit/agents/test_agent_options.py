@@ -185,6 +185,19 @@ async def test_force_deletes_nothing_that_could_not_be_made_anew(spoke: Any, mak
     assert spoke.writes("delete") == []
 
 
+@pytest.mark.parametrize("options", ["Force=true", "Replace=true,Force=true"])
+async def test_force_deletes_nothing_of_somebody_else(spoke: Any, make: Any, options: str) -> None:
+    resource = (await spoke.cluster.discovery()).preferred("", "ConfigMap")
+    theirs = immutable(make, "a", x="1")
+    theirs["metadata"]["namespace"] = "default"
+    await spoke.cluster.create(resource, theirs)
+    spoke.assign(make.section("app", await spoke.artifact(immutable(make, "a", options, x="2"))))
+    await spoke.until(lambda: spoke.status("app").phase is Phase.FAILED)
+    await spoke.idle()
+    assert data_of(spoke, "a") == {"x": "1"}
+    assert spoke.writes("delete") == []
+
+
 async def test_force_waits_for_finalizers(spoke: Any, make: Any) -> None:
     first = immutable(make, "a", "Force=true", x="1")
     await deployed(spoke, make, first)

@@ -60,6 +60,11 @@ OBJECTS = {
         obj("Force=true", kind="CustomResourceDefinition", version="apiextensions.k8s.io/v1"),
         Manner(),
     ),
+    "nor is a claim, which is somebody's data": (
+        ("Force=true",),
+        obj(kind="PersistentVolumeClaim"),
+        Manner(),
+    ),
     "another kind of that name is": (
         ("Force=true",),
         obj(kind="Namespace", version="example.com/v1"),
