@@ -85,6 +85,8 @@ class Rollbacks:
 
     async def settle(self, target: TargetId) -> None:
         """Drop a pin that says what git says, or whose target is gone: not one that is only out of sight."""
+        if target not in self.state.pins:
+            return
         async with self._busy:
             pin = self.state.pins.get(target)
             desired = self.state.desired
