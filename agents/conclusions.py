@@ -12,7 +12,7 @@ from fleet.sync import retry
 from fleet.sync.desired import Desired
 from fleet.sync.hooks import HookTask
 from fleet.sync.phases import Stage, StageEvent, next_stage
-from fleet.sync.record import OperationRecord
+from fleet.sync.record import OperationRecord, shortened
 
 
 def due(record: OperationRecord | None, now: datetime) -> OperationRecord | None:
@@ -106,7 +106,7 @@ def _while_running(record: OperationRecord, found: Findings, now: datetime) -> O
 
 def _when_passed(record: OperationRecord, found: Findings) -> OperationRecord:
     if found.broken or (found.error is not None and is_attempt(found.error)):
-        text = found.broken or str(found.error)
+        text = shortened(found.broken or str(found.error))
         return replace(record, message=text) if text != record.message else record
     if found.error is not None:
         return record
@@ -126,7 +126,7 @@ def is_invalid(desired: Desired) -> bool:
 
 def _broken(record: OperationRecord, message: str, *, is_final: bool) -> OperationRecord:
     stage = next_stage(record.stage, StageEvent.BROKE)
-    return replace(record, stage=stage, message=message, is_final=is_final)
+    return replace(record, stage=stage, message=shortened(message), is_final=is_final)
 
 
 def _ended(

@@ -28,7 +28,7 @@ from fleet.sync.hooks import FINALIZER, RUN, DeletePolicy, HookTask
 from fleet.sync.inventory import HookEntry
 from fleet.sync.manifest import TRACKING_ID, Manifest, annotation, parse_tracking_id
 from fleet.sync.phases import HookEvent, HookState, event_of
-from fleet.sync.record import HookRun, OperationRecord
+from fleet.sync.record import HookRun, OperationRecord, shortened
 from fleet.sync.steps import Change, Reason
 
 _LOOK_AGAIN = 30.0
@@ -57,7 +57,7 @@ class HookRunner:
         for run in record.active:
             if run.state is HookState.RUNNING:
                 event, message = await self._event(run)
-                if event is not HookEvent.BUSY or message != run.message:
+                if event is not HookEvent.BUSY or shortened(message) != run.message:
                     after = after.after(run, event, message)
         await self._keep(progress, record, after)
 

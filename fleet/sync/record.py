@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from fleet.model.identity import ObjectRef
 from fleet.model.report import ResourceResult
 from fleet.sync.hooks import Attempt, HookTask
@@ -17,6 +19,8 @@ from fleet.sync.phases import HookEvent, HookState, Stage, SyncPhase, after_even
 
 AUTOMATED_PREFIX = "auto-"
 MAX_RESULTS = 50
+MAX_TEXT = 1000
+"""Of one message: the record is a part of an inventory, which is kept in pieces of a bounded size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,8 @@ class OperationRecord:
 
     def after(self, run: HookRun, event: HookEvent, message: str = "") -> OperationRecord:
         """Note what was found out about a run."""
-        changed = replace(run, state=after_event(run.state, event), message=message)
+        state = after_event(run.state, event)
+        changed = replace(run, state=state, message=shortened(message))
         hooks = tuple(
             changed if (item.phase, item.ref) == (run.phase, run.ref) else item
             for item in self.hooks
@@ -133,8 +138,14 @@ class OperationRecord:
         """Note results of objects: the newest of each, a bounded number of them."""
         if not found:
             return self
-        by_ref = {(item.ref, item.phase): item for item in (*self.results, *found)}
+        short = (msgspec.structs.replace(item, message=shortened(item.message)) for item in found)
+        by_ref = {(item.ref, item.phase): item for item in (*self.results, *short)}
         return replace(self, results=tuple(by_ref.values())[-MAX_RESULTS:])
+
+
+def shortened(text: str) -> str:
+    """Cut a message that is too long to be kept."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 def automated_id(artifact: str) -> str:

@@ -124,3 +124,15 @@ async def test_what_failed_once_and_is_healed_too_often_says_nothing_of_the_fail
         await spoke.idle()
     assert spoke.cluster.objects("ConfigMap")["default/a"]["data"]["x"] == "mine", "it has to wait"
     assert (spoke.status("app").phase, spoke.status("app").message) == (Phase.IDLE, "")
+
+
+async def test_no_answer_is_too_long_for_the_record(spoke: Any, make: Any) -> None:
+    names = [f"a{number}" for number in range(60)]
+    digest = await spoke.artifact(*(make.config_map(name) for name in names))
+    spoke.cluster.fail("apply", "*", BadInput("no" * 50_000), times=10_000)
+    spoke.assign(make.section("app", digest, retry=RetryPolicy(limit=0)))
+    await spoke.until(lambda: spoke.status("app").operation is not None)
+    await spoke.idle()
+    await spoke.clock.advance(5)
+    assert spoke.status("app").operation.phase == "Failed"
+    assert len(spoke.records.kept["inventory.app"]) < 100_000
