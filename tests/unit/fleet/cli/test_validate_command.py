@@ -146,8 +146,8 @@ def folder(tmp_path: Path) -> Path:
             "unknown word 'sets'", id="bad-reference",
         ),
         pytest.param(
-            app(extra="  syncPolicy:\n    syncOptions: [Replace=true]\n"), 11, "Application/web",
-            "spec.syncPolicy.syncOptions", "Replace=true", id="unsupported",
+            app(annotation="argocd.argoproj.io/skip-reconcile: 'true'"), 5, "Application/web",
+            "metadata.annotations", "skip-reconcile", id="unsupported",
         ),
         pytest.param(
             CLUSTER.replace("spec: {}", "spec: {sever: x}").replace("name: staging", "name: other"),
