@@ -11,12 +11,12 @@ from collections.abc import Callable
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.errors import Denied, FleetError, NotReady
 from fleet.health.assess import has_rule
-from fleet.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
+from fleet.kube.errors import AlreadyExists, Conflict, Invalid, NotFound, RetiredVersion
 from fleet.kube.port import ClusterPort, PatchType, Propagation, Resource, Validation
 from fleet.runtime.clock import Clock
 from fleet.sync.manifest import TRACKING_ID, annotation
 from fleet.sync.manner import Manner
-from fleet.sync.takeover import taken_over
+from fleet.sync.takeover import in_served_version, taken_over
 
 _SERVED_SOON = 0.25
 _TRIES = 3
@@ -96,6 +96,33 @@ class Writer:
             # A kind that discovery knows answers 404 for a moment after its CRD was established.
             await self._clock.sleep(_SERVED_SOON)
             return await self._send(resource, body, manner)
+        except RetiredVersion:
+            if not await self._renew_records(resource, body):
+                raise
+            return await self._send(resource, body, manner)
+
+    async def _renew_records(self, resource: Resource, body: JsonObject) -> bool:
+        """Put the records of who owns the object's fields into a version that is served; whether any was not."""
+        namespace, name = _identity(body)
+        live = await self._cluster.get(resource, namespace, name, metadata_only=True)
+        discovery = await self._cluster.discovery(refresh=True)
+        served = {
+            item.api_version
+            for item in discovery.resources
+            if (item.group, item.kind) == (resource.group, resource.kind)
+        }
+        fields = in_served_version(live, served, resource.api_version)
+        if fields is None:
+            return False
+        await self._cluster.patch(
+            resource,
+            namespace,
+            name,
+            _with_fields(fields, live),
+            type=PatchType.JSON,
+            metadata_only=True,
+        )
+        return True
 
     async def _send(self, resource: Resource, body: JsonObject, manner: Manner) -> JsonObject:
         return await self._cluster.apply(
@@ -117,11 +144,7 @@ class Writer:
             fields = taken_over(live)
             if fields is None:
                 return live
-            version = live["metadata"].get("resourceVersion")
-            patch = [
-                {"op": "replace", "path": "/metadata/managedFields", "value": fields},
-                {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
-            ]
+            patch = _with_fields(fields, live)
             try:
                 await self._cluster.patch(
                     resource, namespace, name, patch, type=PatchType.JSON, metadata_only=True
@@ -203,6 +226,15 @@ def _is_ours(live: JsonObject, body: JsonObject) -> bool:
 def _identity(body: JsonObject) -> tuple[str, str]:
     metadata = body["metadata"]
     return str(metadata.get("namespace") or ""), str(metadata["name"])
+
+
+def _with_fields(fields: list[JsonValue], live: JsonObject) -> JsonValue:
+    """Return the patch that puts managedFields in place, if nobody changed the object in the meantime."""
+    version = live["metadata"].get("resourceVersion")
+    return [
+        {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+    ]
 
 
 def _with_version(body: JsonObject, version: JsonValue) -> JsonObject:

@@ -126,6 +126,12 @@ class Starting(TooManyRequests):
     reason = "Starting"
 
 
+class RetiredVersion(Transient):
+    """Who owns the object's fields is on record in a version that is not served any more, so the server cannot apply."""
+
+    reason = "RetiredVersion"
+
+
 class OutcomeUnknown(Transient):
     """The request was sent and no answer came: it may have been carried out. Read before you repeat it."""
 
@@ -136,6 +142,7 @@ _PATH = re.compile(r"(?:^|: )(\.[\w.\[\]\"=,/-]+): ")
 _WEBHOOK = re.compile(r'admission webhook "([^"]+)" denied the request')
 _POLICY = re.compile(r"ValidatingAdmissionPolicy '([^']+)'")
 _STARTING = "storage is (re)initializing"
+_RETIRED = "request to convert CR to an invalid group/version"
 _LIMITS = ("request is too large", "too large", "limit is 3145728", "larger than max")
 
 
@@ -178,6 +185,8 @@ def from_status(
             return Forbidden(shown, where=place)
         case 429:
             return _busy(text, place, retry_after)
+    if _RETIRED in text:
+        return RetiredVersion("its fields are on record in a retired version", where=place)
     if "typed patch object" in text or "create manager for existing fields" in text:
         return Invalid(shown, where=place, fields=causes)
     return Transient(

@@ -56,6 +56,26 @@ def taken_over(live: JsonObject) -> list[JsonValue] | None:
     return result if result != entries else None
 
 
+def in_served_version(
+    live: JsonObject, served: Collection[str], version: str
+) -> list[JsonValue] | None:
+    """Return managedFields in which every entry is in a version that is served; None where all are.
+
+    The names of fields are taken to be the same: so it is where a CustomResourceDefinition converts nothing, and only
+    there an API server stumbles over a retired version instead of dropping the entry.
+    """
+    entries = metadata_of(live).get("managedFields")
+    if not isinstance(entries, list):
+        return None
+    result: list[JsonValue] = [
+        {**entry, "apiVersion": version}
+        if isinstance(entry, dict) and entry.get("apiVersion") not in served
+        else entry
+        for entry in entries
+    ]
+    return result if result != entries else None
+
+
 def minus(tree: FieldTree, other: FieldTree) -> FieldTree:
     """Return what a tree owns and the other does not."""
     result: FieldTree = {}

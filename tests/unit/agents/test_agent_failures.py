@@ -8,6 +8,7 @@ import pytest
 
 from agents.kuberecords import KubeRecords
 from fleet.errors import Transient
+from fleet.kube.errors import RetiredVersion
 from fleet.model.assignment import DependsOn
 from fleet.model.report import Health, Phase, Sync
 from fleet.testing.cluster import FakeCluster
@@ -123,3 +124,20 @@ async def test_an_object_that_keeps_failing_is_tried_ever_more_rarely_but_each_h
     spoke.cluster._faults.clear()
     await spoke.clock.advance(60)
     await spoke.until(lambda: spoke.status("app").applied == digest)
+
+
+async def test_records_of_ownership_in_a_retired_version_are_renewed(spoke: Any, make: Any) -> None:
+    """A CustomResourceDefinition that converts nothing stumbles over them at every apply."""
+    one = await spoke.artifact(make.config_map("a", x="1"))
+    spoke.assign(make.section("app", one))
+    await spoke.until(lambda: spoke.status("app").sync is Sync.SYNCED)
+    live = spoke.cluster.objects("ConfigMap")["default/a"]
+    for entry in live["metadata"]["managedFields"]:
+        entry["apiVersion"] = "v0"
+    two = await spoke.artifact(make.config_map("a", x="2"))
+    spoke.cluster.fail("apply", "*", RetiredVersion("its fields are in a retired version"))
+    spoke.assign(make.section("app", two))
+    await spoke.until(lambda: spoke.status("app").applied == two)
+    live = spoke.cluster.objects("ConfigMap")["default/a"]
+    assert live["data"]["x"] == "2"
+    assert {entry["apiVersion"] for entry in live["metadata"]["managedFields"]} == {"v1"}

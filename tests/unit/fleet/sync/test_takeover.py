@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
-from fleet.sync.takeover import minus, taken_over
+from fleet.sync.takeover import in_served_version, minus, taken_over
 
 OURS: JsonObject = {"f:data": {"f:one": {}}}
 
@@ -87,3 +87,15 @@ def test_it_is_done_once() -> None:
 )
 def test_minus(tree: JsonObject, other: JsonObject, left: JsonObject) -> None:
     assert minus(tree, other) == left
+
+
+def test_records_in_a_retired_version_come_into_one_that_is_served() -> None:
+    kept = {"manager": "hpa", "operation": "Update", "apiVersion": "x/v2", "fieldsV1": {"f:a": {}}}
+    old = {"manager": "gitops-fleet", "operation": "Apply", "apiVersion": "x/v1", "fieldsV1": {}}
+    live: JsonObject = {"metadata": {"managedFields": [kept, old]}}
+    assert in_served_version(live, {"x/v2", "x/v3"}, "x/v3") == [
+        kept,
+        {**old, "apiVersion": "x/v3"},
+    ]
+    assert in_served_version(live, {"x/v1", "x/v2"}, "x/v2") is None
+    assert in_served_version({"metadata": {}}, {"x/v2"}, "x/v2") is None
