@@ -76,7 +76,9 @@ def test_a_reference_becomes_an_edge(
 @pytest.mark.parametrize(
     ("reference", "other"),
     [
-        pytest.param("label/tier=infra", target("c1/b", appset="s", labels={"tier": "apps"}), id="label"),
+        pytest.param(
+            "label/tier=infra", target("c1/b", appset="s", labels={"tier": "apps"}), id="label"
+        ),
         pytest.param("set/s", target("c1/b", appset="t", labels={"tier": "infra"}), id="set"),
         pytest.param("b", target("c2/b", appset="s"), id="name"),
     ],
