@@ -116,8 +116,13 @@ class HookRunner:
             return
         after = record
         for run in record.active:
-            await self._clear(run.ref, progress.inventory.target, Propagation.BACKGROUND)
-            after = after.after(run, HookEvent.STOPPED, "terminated")
+            text = "terminated"
+            try:
+                await self._clear(run.ref, progress.inventory.target, Propagation.BACKGROUND)
+            except (BadInput, Denied) as error:
+                # It runs on, and there is nothing to wait for.
+                text = f"{text}, but its object could not be deleted: {error.message}"
+            after = after.after(run, HookEvent.STOPPED, text)
         await self._keep(progress, record, after)
 
     async def is_there(self, ref: ObjectRef) -> bool:

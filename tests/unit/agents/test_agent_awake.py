@@ -136,3 +136,21 @@ async def test_no_answer_is_too_long_for_the_record(spoke: Any, make: Any) -> No
     await spoke.clock.advance(5)
     assert spoke.status("app").operation.phase == "Failed"
     assert len(spoke.records.kept["inventory.app"]) < 100_000
+
+
+async def test_terminate_ends_although_a_hook_may_not_be_deleted(spoke: Any, make: Any) -> None:
+    digest = await spoke.artifact(job("before", "PreSync"), make.config_map("a"))
+    section = make.section("app", digest)
+    spoke.assign(section)
+    await spoke.until(lambda: "default/before" in spoke.cluster.objects("Job"))
+    await spoke.idle()
+    spoke.cluster.fail("delete", "batch/Job:default/before", Denied("not yours"), times=99)
+    stop = Operation(id="stop", target="app", kind="terminate")
+    spoke.assign(section, operations=(stop,))
+    await spoke.idle()
+    spoke.assign(section)
+    await spoke.idle()
+    ended = spoke.status("app").operation
+    assert (ended.phase, ended.message) == ("Failed", "terminated")
+    (hook,) = ended.resources
+    assert hook.message == "terminated, but its object could not be deleted: not yours"
