@@ -9,22 +9,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 
 from fleet.codec.redaction import redact
 from fleet.errors import BadInput
-from fleet.fetch.helmrepo import ChartRepositories
-from fleet.fetch.http import Http
-from fleet.fetch.scm.forges import Forges
-from fleet.fetch.settings import ChartAccess, ChartSettings
-from fleet.git.mirrors import Mirrors
-from fleet.git.settings import GitSettings, RepositoryAccess
 from fleet.jq.paths import JqPaths
 from fleet.model.identity import ClusterName, TargetId
-from fleet.render.renderer import Renderer
-from fleet.render.settings import RenderSettings
 from fleet.runtime import log as logs
 from fleet.runtime.clock import Clock, SystemClock
 from fleet.runtime.looplag import LoopLag
@@ -32,20 +23,16 @@ from fleet.runtime.probes import Probes
 from fleet.runtime.reconciler import Done, Outcome, Reconciler, RequeueAfter
 from fleet.runtime.settings import load_settings
 from fleet.runtime.supervisor import Supervisor
-from fleet.store.blobs import FileArtifactStore
-from fleet.store.port import ArtifactStore, Kind, Put, Store
-from fleet.store.sql import SqlStore
 from hub.accepted import Accepted
+from hub.adapters import Adapters, open_adapters
 from hub.answers import Answers
 from hub.api import Api, read_or_make_token
 from hub.appops import AppOperations
 from hub.appreads import AppReads
 from hub.approvals import Approvals
 from hub.assignments import AssignmentRecords
-from hub.ca import Authority, CaSettings
 from hub.children import Children
 from hub.childsyncs import ChildSyncs
-from hub.closures import Closures
 from hub.dismissal import Dismissal
 from hub.dispatch import Dispatcher
 from hub.enrolment import Enrolment
@@ -76,7 +63,6 @@ from hub.world import Worlds
 
 log = structlog.get_logger(__name__)
 
-EPOCH = "epoch"
 FULL_EVALUATION = timedelta(minutes=10)
 """How often the fleet is evaluated although nothing happened."""
 
@@ -206,66 +192,11 @@ async def run(settings: HubSettings) -> int:
 
 
 async def build(settings: HubSettings, clock: Clock, stack: AsyncExitStack) -> Hub:
-    """Build and join all parts; what has to be closed is registered with the stack."""
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = await SqlStore.open(
-        settings.database or f"sqlite+aiosqlite:///{settings.state / 'hub.db'}"
-    )
-    stack.push_async_callback(store.close)
-    artifacts = FileArtifactStore(settings.state / "artifacts")
-    mirrors = Mirrors(_git_settings(settings))
-    stack.push_async_callback(mirrors.close)
-    fetching = _chart_settings(settings)
-    charts = ChartRepositories(fetching)
-    stack.push_async_callback(charts.close)
-    http = Http(fetching, clock=clock)
-    stack.push_async_callback(http.close)
-    forges = Forges(http, clock, scm=settings.scm, plugins=settings.plugins, access=fetching.access)
-    closures = Closures(store)
-    renderer = Renderer(
-        sources=mirrors,
-        charts=charts,
-        artifacts=artifacts,
-        closures=closures,
-        settings=_render_settings(settings),
-    )
-    await renderer.start()
-    stack.push_async_callback(renderer.close)
-    authority = await Authority.open(settings.state, store, _ca_settings(settings), clock)
-    epoch = await read_epoch(store)
-    hub = _join(
-        settings,
-        clock,
-        Adapters(
-            store=store,
-            artifacts=artifacts,
-            closures=closures,
-            mirrors=mirrors,
-            charts=charts,
-            forges=forges,
-            renderer=renderer,
-            authority=authority,
-            epoch=epoch,
-        ),
-    )
+    """Open the adapters and join all parts; what has to be closed is registered with the stack."""
+    hub = _join(settings, clock, await open_adapters(settings, clock, stack))
     if hub.worlds.answers is not None:
         stack.push_async_callback(hub.worlds.answers.close)
     return hub
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adapters:
-    """What was opened with I/O."""
-
-    store: Store
-    artifacts: ArtifactStore
-    closures: Closures
-    mirrors: Mirrors
-    charts: ChartRepositories
-    forges: Forges
-    renderer: Renderer
-    authority: Authority
-    epoch: int
 
 
 def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
@@ -501,15 +432,6 @@ def uid_of(identity: Identity | None) -> str:
     return identity.cluster_uid
 
 
-async def read_epoch(store: Store) -> int:
-    """Return the hub's epoch, 1 at the first start; a hub restored from a backup is given a higher one."""
-    data = await store.get(Kind.META, EPOCH)
-    if data is None:
-        await store.commit(Put(Kind.META, EPOCH, b"1"))
-        return 1
-    return int(data)
-
-
 def _draining(reconciler, supervisor: Supervisor):  # type: ignore[no-untyped-def]  # any key type
     async def work() -> None:
         async def stop() -> None:
@@ -532,69 +454,3 @@ def _probes(state: State, lag: LoopLag) -> Probes:
         return "" if late < 5 else f"the event loop is {late:.1f} s late"
 
     return Probes(liveness={"event-loop": responsive}, readiness={"evaluation": evaluated})
-
-
-def _git_settings(settings: HubSettings) -> GitSettings:
-    return GitSettings(
-        state=settings.state / "mirrors",
-        access=tuple(
-            RepositoryAccess(
-                url_prefix=item.url_prefix,
-                username_file=item.username_file,
-                password_file=item.password_file,
-                ssh_key_file=item.ssh_key_file,
-                known_hosts_file=item.known_hosts_file,
-                ca_file=item.ca_file,
-                insecure=item.insecure,
-            )
-            for item in settings.access
-        ),
-        allow_file=settings.git.allow_file,
-        allow_http=settings.git.allow_http,
-        timeout=settings.git.timeout,
-        clone_timeout=settings.git.clone_timeout,
-        limits=settings.git.limits,
-    )
-
-
-def _ca_settings(settings: HubSettings) -> CaSettings:
-    host = urlsplit(settings.external_url).hostname or ""
-    return CaSettings(
-        hosts=tuple(dict.fromkeys((host, *settings.agents.names))),
-        certificate_lifetime=settings.identity.certificate_lifetime,
-        renew_expired_for=settings.identity.renew_expired_for,
-        join_token_lifetime=settings.identity.join_token_lifetime,
-    )
-
-
-def _chart_settings(settings: HubSettings) -> ChartSettings:
-    return ChartSettings(
-        state=settings.state / "charts",
-        access=tuple(
-            ChartAccess(
-                url_prefix=item.url_prefix,
-                username_file=item.username_file,
-                password_file=item.password_file,
-                ca_file=item.ca_file,
-                insecure=item.insecure,
-                pass_credentials=item.pass_credentials,
-            )
-            for item in settings.access
-        ),
-        hosts=settings.charts.hosts,
-        realm_hosts=settings.charts.realm_hosts,
-        allow_http=settings.git.allow_http,
-        allow_loopback=settings.charts.allow_loopback,
-    )
-
-
-def _render_settings(settings: HubSettings) -> RenderSettings:
-    render = settings.render
-    return RenderSettings(
-        helm=render.helm,
-        kubectl=render.kubectl,
-        concurrency=render.concurrency,
-        timeout=render.timeout.total_seconds(),
-        require_sandbox=render.require_sandbox,
-        allow_remote_bases=render.allow_remote_bases,
-    )

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.errors import BadInput
 from fleet.store.sql import SqlStore
-from hub import app
+from hub import adapters, app
 from hub.restore import raise_epoch
 from hub.settings import HubSettings
 
@@ -33,7 +33,7 @@ def config(tmp_path: Path) -> Path:
 async def epoch(settings: HubSettings) -> int:
     store = await SqlStore.open(f"sqlite+aiosqlite:///{settings.state / 'hub.db'}")
     try:
-        return await app.read_epoch(store)
+        return await adapters.read_epoch(store)
     finally:
         await store.close()
 
