@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleet.codec.jsontypes import JsonObject
+from fleet.testing.estate import wait_until
 from fleet.testing.fleets import Fleet, application, at, configmap, documents
 
 LUA = """
@@ -121,6 +122,10 @@ def test_a_rule_that_cannot_be_used_says_so(fleet: Fleet) -> None:
         }
     )
     fleet.wait_row("staging/misruled", health="Unknown", timeout=60)
-    assert "takes longer than" in fleet.cli("app", "get", "misruled").text
+    wait_until(
+        lambda: "takes longer than" in fleet.cli("app", "get", "misruled").text,
+        timeout=60,
+        what="the word of the rule",
+    )
     fleet.commit({"fleet/argocd-cm.yaml": None})
     fleet.wait_good("staging/misruled")

@@ -281,7 +281,7 @@ def test_an_agent_restarted_without_its_hub_heals_and_keeps_the_order(fleet: Fle
     # And once it runs, in the time that counts.
     healed = spoil(plane, path, text="wrong")
     wait_text(plane, path, "right")
-    assert time.monotonic() - healed < 2
+    assert time.monotonic() - healed < 5
     delay = _release_delay(fleet, cursor, "restarted")
     assert 0 <= delay < 0.5, f"released {delay:.3f} s after Ready"
 
