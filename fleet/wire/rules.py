@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from fleet.codec.canonical import Digest, digest_bytes, verify
 from fleet.errors import BadInput, Corrupt
 from fleet.model.assignment import ClusterRules
@@ -10,8 +12,12 @@ from fleet.wire import codec
 NO_RULES = ClusterRules()
 
 
+@functools.lru_cache(maxsize=2)
 def encode_rules(rules: ClusterRules) -> tuple[str, bytes]:
-    """Return the digest and the bytes of rules; empty ones have neither."""
+    """Return the digest and the bytes of rules; empty ones have neither.
+
+    The last ones are remembered: every dispatch of every cluster asks about the same rules.
+    """
     if rules == NO_RULES:
         return "", b""
     data = codec.encode(rules)
