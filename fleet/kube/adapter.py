@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import msgspec
 
@@ -183,17 +184,8 @@ class KubernetesCluster:
         validation: Validation = Validation.STRICT,
     ) -> JsonObject:
         """Create an object."""
-        namespace, name = _identity(body)
-        return await self._connection.call_json(
-            Request(
-                method="POST",
-                path=resource.path(namespace),
-                query=_write(validation, dry_run=dry_run),
-                where=resource.describe(namespace, name),
-                body=msgspec.json.encode(body),
-                secret=_is_secret(resource),
-            )
-        )
+        query = _write(validation, dry_run=dry_run)
+        return await self._connection.call_json(_whole("POST", resource, body, query))
 
     async def replace(
         self,
@@ -204,17 +196,8 @@ class KubernetesCluster:
         validation: Validation = Validation.STRICT,
     ) -> JsonObject:
         """Put a whole object in the place of the one that lives."""
-        namespace, name = _identity(body)
-        return await self._connection.call_json(
-            Request(
-                method="PUT",
-                path=resource.path(namespace, name),
-                query=_write(validation, dry_run=dry_run),
-                where=resource.describe(namespace, name),
-                body=msgspec.json.encode(body),
-                secret=_is_secret(resource),
-            )
-        )
+        query = _write(validation, dry_run=dry_run)
+        return await self._connection.call_json(_whole("PUT", resource, body, query))
 
     async def patch(
         self,
@@ -348,6 +331,21 @@ class _Root:
 
 def _get(path: str, where: str, *, accept: str = JSON) -> Request:
     return Request(method="GET", path=path, query={}, where=where, accept=accept)
+
+
+def _whole(
+    method: Literal["POST", "PUT"], resource: Resource, body: JsonObject, query: Mapping[str, str]
+) -> Request:
+    """The write of a whole object: a new one to its collection, one that lives to its own place."""
+    namespace, name = _identity(body)
+    return Request(
+        method=method,
+        path=resource.path(namespace, name if method == "PUT" else ""),
+        query=query,
+        where=resource.describe(namespace, name),
+        body=msgspec.json.encode(body),
+        secret=_is_secret(resource),
+    )
 
 
 def _is_secret(resource: Resource) -> bool:
