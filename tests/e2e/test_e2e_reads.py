@@ -108,14 +108,6 @@ def test_differences_and_their_exit_status(reading: Fleet) -> None:
     assert reading.cli("app", "sync", "reads", "--wait").status == 0
 
 
-def test_a_log_that_the_api_server_cannot_get_is_told_with_its_reason(reading: Fleet) -> None:
-    ran = reading.cli("app", "logs", "reads")
-    assert (ran.status, ran.out) == (1, "")
-    assert "Pod:reads/web-" in ran.err
-    assert "Traceback" not in ran.err
-    assert len(ran.err.splitlines()) == 1
-
-
 def test_who_is_not_there(reading: Fleet) -> None:
     assert "no application 'ghost'" in reading.cli("app", "logs", "ghost").err
     foreign = reading.cli("app", "logs", "reads", "--pod", "other-*")
@@ -132,6 +124,8 @@ class Kubelet(ApiProxy):
         super().__init__(plane)
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.left = threading.Event()
+        self.is_there = True
+        """Else the API server itself is asked, which knows of no kubelet."""
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -140,6 +134,8 @@ class Kubelet(ApiProxy):
         return app
 
     async def _log(self, request: web.Request) -> web.StreamResponse:
+        if not self.is_there:
+            return await self._handle(request)
         self.asked.append((request.match_info["pod"], dict(request.query)))
         response = web.StreamResponse()
         await response.prepare(request)
@@ -187,6 +183,21 @@ def test_logs_of_the_applications_pods_and_no_others(reading: Fleet, behind: Kub
         "tailLines": "7",
         "sinceSeconds": "300",
     }
+
+
+def test_a_log_that_the_api_server_cannot_get_is_told_with_its_reason(
+    reading: Fleet, behind: Kubelet
+) -> None:
+    wait_until(lambda: reading.cli("app", "logs", "reads").status == 0, what="the agent to be back")
+    behind.is_there = False
+    try:
+        ran = reading.cli("app", "logs", "reads")
+    finally:
+        behind.is_there = True
+    assert (ran.status, ran.out) == (1, "")
+    assert "Pod:reads/web-" in ran.err
+    assert "Traceback" not in ran.err
+    assert len(ran.err.splitlines()) == 1
 
 
 def test_following_until_interrupted(reading: Fleet, behind: Kubelet) -> None:
