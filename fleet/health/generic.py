@@ -47,8 +47,12 @@ _FAILURE_ENDS = frozenset(
         "failure",
         "failing",
         "invalid",
+        "irreconcilable",
+        "misconfigured",
         "stalled",
         "unhealthy",
+        "unreachable",
+        "unsupported",
     )
 )
 _WORK_TYPES = frozenset(
@@ -63,6 +67,11 @@ _WORK_TYPES = frozenset(
         "Issuing",
     )
 )
+_WORK_ENDS = frozenset(("progressing", "reconciling", "upgrading"))
+_RUN_OF_ANSIBLE = "Running reconciliation"
+"""What operators made with Ansible say of Running while a run goes on; else it is True as well."""
+_OFFERS = frozenset(("update", "updates", "upgrade", "upgrades", "version", "versions"))
+"""What may be available without anything waiting for it."""
 _COUNTS = ("readyReplicas", "availableReplicas", "updatedReadyReplicas", "updatedAvailableReplicas")
 _PLACES = ("parents", "ancestors", "ingress")
 _PAUSED_ENDS = frozenset(("paused", "suspended", "stopped", "hibernated", "hibernation"))
@@ -95,8 +104,18 @@ def _outweighs(words: HealthResult, said: HealthResult, conditions: list[JsonObj
     """Whether a phase is believed over conditions: one that names trouble is, and one that names work over minor ones."""
     if words.status in (Health.DEGRADED, Health.SUSPENDED):
         return True
+    if words.status is Health.PROGRESSING and said.status is Health.DEGRADED:
+        return not any(_tells_of_failure(item) for item in conditions)
     has_main = any(item["type"] in _MAIN_TYPES for item in conditions)
     return (words.status, said.status, has_main) == (Health.PROGRESSING, Health.HEALTHY, False)
+
+
+def _tells_of_failure(item: JsonObject) -> bool:
+    """Whether a condition names a failure in its reason or message, rather than merely not to be ready."""
+    if _failure(item, is_working=True):
+        return True
+    message = text_at(item, "message")
+    return not _holds(item) and (says_failure(text_at(item, "reason")) or tells_failure(message))
 
 
 def _by_conditions(conditions: list[JsonObject], body: JsonObject) -> HealthResult | None:
@@ -146,12 +165,17 @@ def _readiness(conditions: list[JsonObject]) -> list[JsonObject]:
     if main:
         # Beside the main one, another kind of readiness counts when it reports a failure.
         return main[:1] + [item for item in others if _fails(item)]
-    return others + [item for item in conditions if _last_word(item) in _READY_ENDS]
+    return others + [item for item in conditions if _ends_ready(item)]
+
+
+def _ends_ready(item: JsonObject) -> bool:
+    return _last_word(item) in _READY_ENDS and not words_of(text_at(item, "type")) & _OFFERS
 
 
 def _has_run(item: JsonObject) -> bool:
     """Whether it does not run any more because it is done."""
-    return item["type"] == "Running" and _denied(item) and says_fine(text_at(item, "reason"))
+    reason = text_at(item, "reason").replace("Running", "")
+    return item["type"] == "Running" and _denied(item) and says_fine(reason)
 
 
 def _holds(item: JsonObject) -> bool:
@@ -182,7 +206,9 @@ def _pause(item: JsonObject) -> bool:
 
 
 def _works(item: JsonObject) -> bool:
-    if item["type"] not in _WORK_TYPES:
+    if item["type"] == "Running":
+        return _holds(item) and text_at(item, "message") == _RUN_OF_ANSIBLE
+    if item["type"] not in _WORK_TYPES and not (_holds(item) and _last_word(item) in _WORK_ENDS):
         return False
     # Deployments and what imitates them keep Progressing=True when they are done, with a reason that says so.
     return not _denied(item) and not says_fine(text_at(item, "reason").removeprefix("New"))
@@ -211,9 +237,9 @@ def _by_words(status: JsonObject) -> HealthResult | None:
 
 def _by_error(status: JsonObject, said: HealthResult | None) -> HealthResult | None:
     """Fields that tell an error, and those that tell readiness where nothing else does."""
-    failure = text_at(status, "failureMessage") or text_at(status, "failureReason")
-    if failure:
-        return HealthResult(Health.DEGRADED, failure)
+    for name in ("failureMessage", "failureReason", "errorMessage"):
+        if failure := text_at(status, name):
+            return HealthResult(Health.DEGRADED, failure)
     if said is not None:
         return None
     error = at(status, "error")

@@ -18,7 +18,8 @@ _WORKING = frozenset(
      "unprovisioned", "requested", "configuring", "promoting", "awaiting", "allocating", "attaching", "booting",
      "connecting", "detaching", "downloading", "draining", "expanding", "finalizing", "finalising", "joining",
      "launching", "loading", "mounting", "planning", "preparing", "processing", "pulling", "rebooting", "rebuilding",
-     "recovering", "registering", "replicating", "resizing", "validating", "verifying")
+     "recovering", "registering", "replicating", "resizing", "validating", "verifying", "bootstrap", "bootstrapping",
+     "outofsync", "partial", "partially", "realizing", "unbound", "unready")
 )  # fmt: skip
 _FAILED = frozenset(
     (
@@ -35,6 +36,7 @@ _FAILED = frozenset(
         "unhealthy",
         "lost",
         "denied",
+        "disconnected",
         "rejected",
         "stalled",
         "exceeded",
@@ -81,10 +83,20 @@ _FINE = frozenset(
      "completed", "deployed", "created", "exists", "ok", "green", "established", "synced", "installed", "up",
      "applied", "provisioned", "issued", "open", "done", "accepted", "admitted", "attached", "compliant", "connected",
      "enabled", "finished", "initialized", "initialised", "joined", "loaded", "online", "operational", "passed",
-     "programmed", "reconciled", "registered", "started", "synchronized", "synchronised", "validated", "verified")
+     "bootstrapped", "programmed", "realized", "reconciled", "registered", "started", "synchronized", "synchronised", "validated", "verified")
 )  # fmt: skip
 _PAUSED = frozenset(
-    ("paused", "suspended", "hibernated", "hibernating", "halted", "frozen", "stopped")
+    (
+        "paused",
+        "suspended",
+        "hibernated",
+        "hibernating",
+        "halted",
+        "frozen",
+        "stopped",
+        "poweroff",
+        "poweredoff",
+    )
 )
 _MISSING = frozenset(("notfound",))
 _UNKNOWN = frozenset(("unknown",))

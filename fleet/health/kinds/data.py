@@ -50,6 +50,12 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             "Degraded .status.state=ERROR; Degraded .status.failedTasksCount=!0"
         ),
     },
+    "infinispan.org": {
+        "Infinispan": (
+            "Degraded PreliminaryChecksPassed=False; Suspended GracefulShutdown; Progressing Stopping; "
+            "Progressing Upgrade; Healthy WellFormed; Progressing"
+        ),
+    },
     "rabbitmq.com": {
         "*": _RABBIT,
         "RabbitmqCluster": (

@@ -172,6 +172,9 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             "Suspended .spec.status=PipelineRunPending; Degraded Succeeded=False; Healthy Succeeded"
         ),
     },
+    "shipwright.io": {
+        "Build": "Degraded .status.registered=False; Healthy .status.registered=True",
+    },
     "operators.coreos.com": {
         "CatalogSource": (
             "Healthy .status.connectionState.lastObservedState=READY; "

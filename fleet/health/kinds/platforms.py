@@ -205,5 +205,11 @@ ROWS: Mapping[str, Mapping[str, Entry]] = {
             "Degraded Finished:*Failed*; Healthy Finished; Healthy Admitted; Suspended Evicted; Progressing"
         ),
     },
+    "nvidia.com": {
+        "ClusterPolicy NVIDIADriver": (
+            "Degraded Error=True:!OperandNotReady; Healthy .status.state=ready; "
+            "Suspended .status.state=ignored; Progressing"
+        ),
+    },
     "jobset.x-k8s.io": {"JobSet": "Suspended Suspended; Degraded Failed; Healthy Completed"},
 }  # fmt: skip
