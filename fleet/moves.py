@@ -25,8 +25,6 @@ class Candidate:
     digest: str = ""
     kinds: Mapping[str, int] = field(default_factory=dict)
     error: str = ""
-    held: str = ""
-    """Why the artifact must not be applied although it rendered; empty when it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +72,12 @@ def decide(
 ) -> Decision:
     """Decide one target; ``over_budget`` says what its new artifact would remove too much of, if it does.
 
-    ``gate`` speaks for the rollout of a target whose ApplicationSet has one.
+    ``gate`` speaks for the rollout of a target whose ApplicationSet has one. What may not be on its cluster as it is
+    written does not move at all, not to an earlier artifact either.
     """
     if gate is None:
         return _decided(target, facts, over_budget)
-    if gate.returned:
+    if gate.returned and not target.held:
         held = Held(reason=Hold.ROLLOUT, message=gate.message)
         return Decision(digest=gate.returned, held=held, ungated=True, automated=True)
     decision = _decided(target, facts, over_budget)
@@ -116,8 +115,6 @@ def _decided(target: Target, facts: Facts, over_budget: str) -> Decision:
         return Decision(digest=current, held=Held(reason=Hold.RENDER, message=candidate.error))
     if candidate.digest == current:
         return Decision(digest=current)
-    if candidate.held:
-        return Decision(digest=current, held=Held(reason=Hold.UNSUPPORTED, message=candidate.held))
     if over_budget:
         return Decision(digest=current, held=Held(reason=Hold.BUDGET, message=over_budget))
     blocked = [edge.blocked for edge in target.edges if edge.blocked]

@@ -32,7 +32,7 @@ def shown(state: State, id_: TargetId, status: TargetStatus, of: Shown) -> Targe
     candidate = state.candidates.get(id_)
     if candidate is None or candidate.error:
         return status
-    if not (state.assigned.get(id_) or candidate.kinds or candidate.held):
+    if not (state.assigned.get(id_) or candidate.kinds):
         status = msgspec.structs.replace(status, sync=Sync.SYNCED, health=Health.HEALTHY)
     if status.sync is Sync.SYNCED and (
         choice.pending or choice.extra or choice.refused or choice.loop

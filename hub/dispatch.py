@@ -110,7 +110,7 @@ class Dispatcher:
         kinds = candidate.kinds if candidate and moved else self.state.kinds.get(target.id, {})
         if pin is not None:
             kinds = pin.kinds
-        elif gate is not None and gate.returned:
+        elif gate is not None and gate.returned and not target.held:
             kinds = gate.kinds
         record = TargetRecord(
             section=section_digest(section),

@@ -193,8 +193,8 @@ class Parents:
             return refused or target.held, frozenset()
         if candidate is None:
             return "not rendered yet", frozenset()
-        if candidate.error or candidate.held:
-            return candidate.error or candidate.held, frozenset()
+        if candidate.error:
+            return candidate.error, frozenset()
         if pin is not None:
             return pin.words, frozenset((id_,))
         if self.is_bound(id_.cluster) and state.assigned.get(id_) != candidate.digest:

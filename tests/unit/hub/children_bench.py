@@ -255,7 +255,7 @@ class Hub:
             id_
             for id_, candidate in self.state.candidates.items()
             if id_.cluster in self.bound
-            and not (candidate.error or candidate.held)
+            and not candidate.error
             and self.state.assigned.get(id_) != candidate.digest
         ]
         for id_ in moved if self.is_obeyed else ():

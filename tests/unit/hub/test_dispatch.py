@@ -548,3 +548,15 @@ async def test_a_pin_moves_a_target_that_may_be_there(
     section = (await bench.sections(ONE))["web"]
     assert section.held is not None
     assert (section.artifact, section.held.reason, bench.state.kinds[web.id]) == expected
+
+
+async def test_a_rollout_brings_nothing_back_that_may_not_be_there(bench: Bench) -> None:
+    web = target("one/web")
+    bench.want(web)
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    bench.want(replace(web, held="its project permits nothing here"))
+    bench.gates[web.id] = Gate(message="it failed", returned="d0", kinds={"/ConfigMap": 7})
+    await bench.dispatch(ONE)
+    section = (await bench.sections(ONE))["web"]
+    assert (section.artifact, bench.state.kinds[web.id]) == ("d1", {"/ConfigMap": 10})

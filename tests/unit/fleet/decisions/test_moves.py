@@ -112,9 +112,6 @@ def test_same_cluster_edges_are_the_agents() -> None:
             target(held="hooks"), Candidate(digest="new"), "", Hold.UNSUPPORTED, id="held"
         ),
         pytest.param(target(), Candidate(error="boom"), "", Hold.RENDER, id="render-failed"),
-        pytest.param(
-            target(), Candidate(digest="new", held="hook"), "", Hold.UNSUPPORTED, id="artifact"
-        ),
         pytest.param(target(), Candidate(digest="new"), "too much", Hold.BUDGET, id="budget"),
         pytest.param(
             target(edge(blocked="cycle")), Candidate(digest="new"), "", Hold.BLOCKED, id="blocked"
@@ -174,6 +171,17 @@ def test_a_dependency_leaves_after_its_dependents_on_other_clusters() -> None:
 def test_a_rollout_gates_a_change(gate: Gate, decision: moves.Decision) -> None:
     facts = replace(FACTS, assigned={APP: "old"})
     assert moves.decide(target(), facts, gate=gate) == decision
+
+
+def test_a_rollout_brings_nothing_back_that_may_not_be_there_as_it_is_written() -> None:
+    facts = replace(FACTS, assigned={APP: "old"})
+    gate = Gate(message="it failed", returned="older")
+    assert moves.decide(target(held="project shop does not permit it"), facts, gate=gate) == (
+        moves.Decision(
+            digest="old",
+            held=Held(reason=Hold.UNSUPPORTED, message="project shop does not permit it"),
+        )
+    )
 
 
 def test_a_rollout_holds_nothing_that_does_not_change() -> None:
