@@ -11,12 +11,14 @@ Pure: who renders, judges and remembers is `hub.children`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from fleet import guard
 from fleet.argo.children import GROUP, Child, Offer
 from fleet.argo.permissions import permits_namespace, permits_object, rules_for
+from fleet.argo.reading import Problem
+from fleet.errors import Where
 from fleet.generators import inforce
 from fleet.model.application import Application
 from fleet.model.assignment import ProjectRules
@@ -183,6 +185,22 @@ def with_brought(
             if name not in brought or item != DEFAULT_PROJECT
         },
     }
+
+
+def problems(parent: Parent, choice: Choice, place: str) -> Iterator[Problem]:
+    """Tell what of a parent cannot come into force, whatever anybody does but its owner; ``place`` is its target."""
+    file = f"rendered by {place}"
+    if parent.offer is not None:
+        yield from parent.offer.problems
+        for key, reason in sorted(choice.refused.items()):
+            child = parent.offer.children[key]
+            if not child.error:
+                where = Where(file=file, object=f"{child.kind}/{child.name}")
+                yield Problem(reason="ChildRefused", message=reason, where=where, fatal=False)
+    if choice.loop:
+        where = Where(file=file, object=f"Application/{parent.name}")
+        message = f"{choice.loop}; what its members bring stays as it is"
+        yield Problem(reason="ChildLoop", message=message, where=where, fatal=True)
 
 
 def _permits(rules: ProjectRules, child: Child, namespace: str) -> bool:

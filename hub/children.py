@@ -134,7 +134,9 @@ class Children:
         for name, choice in choices.items():
             judge.outcome.leaving |= choice.leaving | weights[name].leaving
             self._put_in_force(facts[name], choice, weights[name], judge)
-            judge.outcome.problems += _problems(facts[name], choice)
+            fact = facts[name]
+            place = str(fact.target.id) if fact.target else name
+            judge.outcome.problems += children.problems(fact.parent, choice, place)
         rows = {name: judge.outcome.rows.get(PARENT + name, Rows()) for name in choices}
         moving = [facts[name] for name, choice in choices.items() if choice.pending or choice.extra]
         return Adoption(
@@ -317,20 +319,3 @@ def _is_same(new: Rows, before: Rows) -> bool:
         and same(new.projects, before.projects)
         and (new.sizes, new.outlive) == (before.sizes, before.outlive)
     )
-
-
-def _problems(fact: Fact, choice: Choice) -> Iterator[Problem]:
-    """Tell what of a parent cannot come into force, whatever anybody does but its owner."""
-    parent = fact.parent
-    place = f"rendered by {fact.target.id if fact.target else parent.name}"
-    if parent.offer is not None:
-        yield from parent.offer.problems
-        for key, reason in sorted(choice.refused.items()):
-            child = parent.offer.children[key]
-            if not child.error:
-                where = Where(file=place, object=f"{child.kind}/{child.name}")
-                yield Problem(reason="ChildRefused", message=reason, where=where, fatal=False)
-    if choice.loop:
-        where = Where(file=place, object=f"Application/{parent.name}")
-        message = f"{choice.loop}; what its members bring stays as it is"
-        yield Problem(reason="ChildLoop", message=message, where=where, fatal=True)
