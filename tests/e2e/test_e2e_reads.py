@@ -204,6 +204,7 @@ def test_following_until_interrupted(reading: Fleet, behind: Kubelet) -> None:
     """A log without end: it flows, costs the agent no memory, and ends at the kubelet when the person leaves."""
     member = reading.estate.members["staging"]
     before = member.agent.rss_mib()
+    behind.left.clear()
     with following(reading, "app", "logs", "reads", "-f") as (person, lines):
         assert lines().endswith("  hello")
         while not lines().endswith("line 20000 "):
