@@ -2,79 +2,25 @@
 
 Durable, so that a restart during an outage of a source changes nothing. Applications written by hand are kept
 under the empty name, so that the fleet-wide budget also knows what was there, and the children of an Application
-(app of apps) under its name.
+(app of apps) under its name. A row that cannot be read (`hub.unread`) stays in the store as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol, TypeVar
 
-import msgspec
-
-from fleet.argo.application import read_application
-from fleet.argo.appset import read_application_set
-from fleet.argo.projects import read_project
-from fleet.codec.equality import same
-from fleet.codec.jsontypes import JsonObject
-from fleet.errors import FleetError, Where
-from fleet.guard import Size
-from fleet.model.application import Application
-from fleet.model.appset import ApplicationSet
+from fleet.guard import WINDOW
 from fleet.model.identity import AppName
-from fleet.model.project import AppProject
-from fleet.store.port import Change, Delete, Kind, Put, Store
+from fleet.store.port import Kind, Store
+from hub import rowrecords
+from hub.rowrecords import UnreadKey
+from hub.rows import BY_HAND, FLEET, NO_ROWS, PARENT, Rows, is_set, owner_of
+from hub.unread import Unread
 
-T_co = TypeVar("T_co", covariant=True)
-
-_SEPARATOR = "\n"
-"""Between an owner and its Application in the key of a record."""
-
-BY_HAND = ""
-FLEET = "*fleet"
-PARENT = "app/"
-"""What the name begins with under which the children of an Application are kept; no set has a slash in its name."""
-
-
-class _Row(msgspec.Struct, frozen=True):
-    document: JsonObject
-    row: str = ""
-    file: str = ""
-    line: int = 0
-    parents: tuple[AppName, ...] = ()
-
-
-class _Record(msgspec.Struct, frozen=True):
-    """What is kept of an owner besides its Applications, of which each is a record of its own."""
-
-    sizes: tuple[tuple[datetime, int], ...] = ()
-    outlive: bool = False
-    appsets: tuple[_Row, ...] = ()
-    projects: tuple[_Row, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """What is in force of one owner, by name, and the recent accepted sizes."""
-
-    applications: Mapping[AppName, Application] = field(default_factory=dict)
-    appsets: Mapping[str, ApplicationSet] = field(default_factory=dict)
-    """Beside Applications an Application may bring these; a set never does."""
-    projects: Mapping[str, AppProject] = field(default_factory=dict)
-    sizes: tuple[Size, ...] = ()
-    outlive: bool = False
-    """Its policy keeps the Applications: also when its document is gone, and the policy with it."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is in force."""
-        return not (self.applications or self.appsets or self.projects)
-
-
-NO_ROWS = Rows()
+__all__ = ["BY_HAND", "FLEET", "NO_ROWS", "PARENT", "Accepted", "Rows", "is_set", "owner_of"]
 
 
 @dataclass(slots=True)
@@ -85,12 +31,51 @@ class Accepted:
     version: int = 0
     """Grows with every change."""
     _rows: dict[str, Rows] = field(default_factory=dict)
+    _unread: dict[UnreadKey, Unread] = field(default_factory=dict)
+    _uncounted: dict[str, datetime | None] = field(default_factory=dict)
+    """Owners whose record was unread, and since when that is known."""
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def restore(self) -> None:
-        """Read everything; a row that this version cannot read any more is dropped from its set."""
+        """Read everything; a row that this version cannot read stays as it is, under `unread`."""
         saved = await self.store.load(Kind.ROWS)
-        self._rows = await asyncio.to_thread(_decode, saved)
+        self._rows, self._unread = await asyncio.to_thread(rowrecords.decode, saved)
+        self._uncounted = {key.owner: None for key in self._unread if key.kind == "Record"}
+
+    def unread(self, rows: Mapping[str, Rows]) -> dict[UnreadKey, Unread]:
+        """Return what cannot be read and is not said anew by new rows."""
+        return {
+            key: self._unread[key]
+            for key in sorted(self._unread)
+            if not rowrecords.is_replaced(key, rows)
+        }
+
+    def unread_of(self, owner: str) -> frozenset[AppName]:
+        """Name the Applications of an owner that cannot be read: they stay, whatever is made of the others."""
+        return frozenset(
+            AppName(key.name)
+            for key in self._unread
+            if key.owner == owner and key.kind == "Application"
+        )
+
+    def unread_applications(self) -> frozenset[AppName]:
+        """Name every Application that cannot be read."""
+        return frozenset(AppName(key.name) for key in self._unread if key.kind == "Application")
+
+    def is_unread_set(self, name: str) -> bool:
+        """Whether an ApplicationSet may be a child whose row cannot be read: its document is not gone."""
+        return any(
+            (key.kind == "ApplicationSet" and key.name in (name, rowrecords.NAMELESS))
+            or (key.kind == "Record" and key.owner.startswith(PARENT))
+            for key in self._unread
+        )
+
+    def is_uncounted(self, owner: str, now: datetime) -> bool:
+        """Whether sizes of the last day may be unknown: then nothing of an owner may go unasked."""
+        if owner not in self._uncounted:
+            return False
+        since = self._uncounted[owner] = self._uncounted[owner] or now
+        return now - since <= WINDOW
 
     def names(self) -> frozenset[str]:
         """Return the sets that have rows."""
@@ -107,9 +92,14 @@ class Accepted:
         return self._rows.get(name, NO_ROWS)
 
     async def drop(self, name: str, application: AppName) -> None:
-        """Take one Application out of a set's rows: nothing keeps it any more."""
+        """Take one Application out of an owner's rows: nothing keeps it any more."""
         async with self._writing:
             rows = self.get(name)
+            key = UnreadKey(name, "Application", application)
+            if key in self._unread:
+                await self.store.commit(rowrecords.removal(key))
+                self._unread = {other: item for other, item in self._unread.items() if other != key}
+                self.version += 1
             if application not in rows.applications:
                 return
             left = {key: item for key, item in rows.applications.items() if key != application}
@@ -127,101 +117,11 @@ class Accepted:
             return True
 
     async def _write(self, rows: Mapping[str, Rows]) -> None:
-        changes = await asyncio.to_thread(lambda: list(_changes(self._rows, rows)))
+        unread = self.unread(rows)
+        changes = await asyncio.to_thread(
+            lambda: list(rowrecords.changes(self._rows, rows, self._unread, unread))
+        )
         if changes:
             await self.store.commit(*changes)
-        self._rows = dict(rows)
+        self._rows, self._unread = dict(rows), unread
         self.version += 1
-
-
-def is_set(name: str) -> bool:
-    """Whether rows are those of an ApplicationSet."""
-    return name not in (BY_HAND, FLEET) and not name.startswith(PARENT)
-
-
-def owner_of(application: Application) -> str:
-    """Return the name under which an Application is kept."""
-    if application.appset or not application.parents:
-        return application.appset
-    return PARENT + application.parents[-1]
-
-
-def _changes(old: Mapping[str, Rows], new: Mapping[str, Rows]) -> Iterator[Change]:
-    """What has to be written; an Application that is the same object is not compared."""
-    for name, rows in new.items():
-        head, before = _head(rows), old.get(name)
-        if before is None or _head(before) != head:
-            yield Put(Kind.ROWS, name, msgspec.json.encode(head))
-        known = before.applications if before else NO_ROWS.applications
-        if rows.applications is known:
-            continue
-        for app, item in rows.applications.items():
-            if not same(known.get(app), item):
-                yield Put(Kind.ROWS, _key(name, app), msgspec.json.encode(_row(item)))
-        for app in known.keys() - rows.applications.keys():
-            yield Delete(Kind.ROWS, _key(name, app))
-    for name in old.keys() - new.keys():
-        yield Delete(Kind.ROWS, name)
-        for app in old[name].applications:
-            yield Delete(Kind.ROWS, _key(name, app))
-
-
-def _key(owner: str, application: AppName) -> str:
-    return f"{owner}{_SEPARATOR}{application}"
-
-
-def _head(rows: Rows) -> _Record:
-    return _Record(
-        sizes=tuple((size.at, size.count) for size in rows.sizes),
-        outlive=rows.outlive,
-        appsets=tuple(_document(item) for item in rows.appsets.values()),
-        projects=tuple(_document(item) for item in rows.projects.values()),
-    )
-
-
-def _row(application: Application) -> _Row:
-    where = application.where
-    return _Row(application.document, application.row, where.file, where.line, application.parents)
-
-
-def _document(item: ApplicationSet | AppProject) -> _Row:
-    return _Row(item.document, "", item.where.file, item.where.line)
-
-
-def _decode(saved: Mapping[str, bytes]) -> dict[str, Rows]:
-    heads = msgspec.json.Decoder(_Record)
-    found = {
-        name: _of_head(heads.decode(data)) for name, data in saved.items() if _SEPARATOR not in name
-    }
-    applications: dict[str, dict[AppName, Application]] = {name: {} for name in found}
-    decoder = msgspec.json.Decoder(_Row)
-    for key in sorted(saved):
-        name, separator, _ = key.partition(_SEPARATOR)
-        if separator and name in applications:
-            for row, item in _read_all([decoder.decode(saved[key])], read_application):
-                appset = name if is_set(name) else ""
-                applications[name][item.name] = replace(
-                    item, appset=appset, row=row.row, parents=row.parents
-                )
-    return {name: replace(rows, applications=applications[name]) for name, rows in found.items()}
-
-
-def _of_head(record: _Record) -> Rows:
-    return Rows(
-        appsets={item.name: item for _, item in _read_all(record.appsets, read_application_set)},
-        projects={item.name: item for _, item in _read_all(record.projects, read_project)},
-        sizes=tuple(Size(at, count) for at, count in record.sizes),
-        outlive=record.outlive,
-    )
-
-
-class _Reading(Protocol[T_co]):
-    def __call__(self, document: JsonObject, /, *, where: Where) -> T_co: ...
-
-
-def _read_all(rows: Iterable[_Row], read: _Reading[T_co]) -> Iterator[tuple[_Row, T_co]]:
-    for row in rows:
-        try:
-            yield row, read(row.document, where=Where(file=row.file, line=row.line))
-        except FleetError:
-            continue

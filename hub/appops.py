@@ -39,8 +39,8 @@ class AppOperations:
     let_go: Callable[[Target], Awaitable[None]]
     """Told that a person wants a target's newest artifact now, whatever its rollout says."""
     children: Parents
-    dismiss: Callable[[TargetId], Awaitable[str]]
-    """Lets go of an Application that nothing asks for any more; returns a sentence for people."""
+    dismiss: Callable[[str], Awaitable[str]]
+    """Lets go of an Application by name that nothing asks for any more; returns a sentence for people."""
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
         """Return the routes."""
@@ -108,7 +108,7 @@ class AppOperations:
 
     async def delete(self, request: web.Request) -> web.Response:
         """Let go of an application that nothing asks for any more."""
-        return json_answer(api.Message(message=await self.dismiss(self._target(request))))
+        return json_answer(api.Message(message=await self.dismiss(request.match_info["name"])))
 
     def _target(self, request: web.Request) -> TargetId:
         return find_target(self.state, request.match_info["name"])

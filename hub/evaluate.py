@@ -35,9 +35,11 @@ from hub.accepted import BY_HAND, FLEET, Accepted
 from hub.children import Adoption, Children
 from hub.judgement import APP, Judge, Outcome, pointless_approvals
 from hub.placement import Placement
+from hub.rowrecords import UnreadKey
 from hub.rules import FleetRules
 from hub.setresults import SetResults
 from hub.state import Desired, Hold, State
+from hub.unread import Unread
 from hub.world import Worlds
 
 log = structlog.get_logger(__name__)
@@ -183,6 +185,13 @@ class Evaluator:
         )
         clusters = {cluster.name: cluster for cluster in world.clusters}
         unrendered = self.children.parents.unrendered(targets, clusters, outcome.rows)
+        is_read = (
+            self.worlds.complete
+            and not unrendered
+            and not any(item.last_good and not item.applications for item in outcome.sets.values())
+        )
+        unread = self.accepted.unread(outcome.rows)
+        waiting = _unread_applications(unread, applications)
         return Desired(
             clusters=clusters,
             detached=frozenset(self.joined_clusters()) - clusters.keys()
@@ -193,16 +202,20 @@ class Evaluator:
             applications=applications,
             targets=targets,
             sets=outcome.sets,
+            unread=waiting,
             problems=(
                 *facts.problems,
+                *(item.problem for item in unread.values()),
                 *outcome.problems,
                 *adoption.waiting(outcome.leaving - (facts.judge.confirmed or set())),
                 *found.problems,
             ),
-            refused=_refused(applications, found),
-            certain=self.worlds.complete
-            and not unrendered
-            and not any(item.last_good and not item.applications for item in outcome.sets.values()),
+            refused={
+                **_refused(applications, found),
+                **{name: item.message for name, item in waiting.items()},
+            },
+            certain=is_read and not unread,
+            is_read=is_read,
             children=adoption.choices,
             unrendered=unrendered,
             awaited=adoption.awaited | _targets_of(adoption.awaited_children, targets),
@@ -213,6 +226,17 @@ class Evaluator:
             is_restless=adoption.lags(targets, applications.keys(), world.projects),
             evaluated=True,
         )
+
+
+def _unread_applications(
+    unread: Mapping[UnreadKey, Unread], applications: Mapping[AppName, Application]
+) -> dict[AppName, Unread]:
+    """What cannot be read, without what somebody else has put in force under its name."""
+    return {
+        AppName(key.name): item
+        for key, item in unread.items()
+        if key.kind == "Application" and key.name not in applications
+    }
 
 
 def _targets_of(names: Set[AppName], targets: Mapping[TargetId, Target]) -> frozenset[TargetId]:

@@ -86,6 +86,8 @@ class Judge:
             result = results.get(name)
             if result is None and not self.complete:
                 result = Failed(errors=(), inputs=Inputs())
+            elif result is None and self.accepted.is_unread_set(name):
+                result = setstatus.unread(name)
             if isinstance(result, Failed):
                 outcome.rows[name] = previous
                 outcome.sets[name] = setstatus.failed(name, result, previous)
@@ -132,11 +134,13 @@ class Judge:
         sizes = guard.without(
             self.accepted.get(FLEET).sizes, len(set(previous) - countable - set(applications))
         )
+        unread = set(self.accepted.unread_applications())  # these stay where they are
         verdict = guard.judge(
-            counted,
-            set(applications),
+            counted | unread,
+            set(applications) | unread,
             largest=guard.baseline(sizes, self.now) - len(outcome.approved),
             what="this evaluation of the fleet",
+            allowed=0 if self.accepted.is_uncounted(FLEET, self.now) else None,
         )
         if verdict.held:
             hold = setstatus.hold("fleet", verdict, {}, {})
@@ -145,9 +149,10 @@ class Judge:
                 return self._keep(verdict.removed, previous, applications)
             outcome.used_approvals.add("fleet")
             sizes = ()
-        if outcome.approved or not sizes or sizes[-1].count != len(applications):
-            kept = () if outcome.approved else sizes
-            sizes = guard.remember(kept, len(applications), self.now)
+        count = len(applications.keys() | unread)
+        if outcome.approved or not sizes or sizes[-1].count != count:
+            earlier = () if outcome.approved else sizes
+            sizes = guard.remember(earlier, count, self.now)
         outcome.rows[FLEET] = Rows(sizes=sizes)
         return applications
 
@@ -197,6 +202,9 @@ class Judge:
         if not self.complete:
             # clusters of a repository that is unread are missing from its rows, which is no removal
             new = {**previous.applications, **new}
+        unread = self.accepted.unread_of(name)
+        if appset is not None and not inforce.makes_anew(appset):
+            new = {app: item for app, item in new.items() if app not in unread}
         counted = self._countable_if_lost(previous.applications, new)
         if appset is None:
             gone = inforce.harmless(previous.applications) - new.keys()
@@ -205,12 +213,13 @@ class Judge:
         earlier = guard.without(
             previous.sizes, len(set(previous.applications) - counted - set(new))
         )
+        uncounted = self.accepted.is_uncounted(name, self.now)
         verdict = guard.judge(
-            counted,
-            set(new),
+            counted | unread,
+            set(new) | unread,
             largest=guard.baseline(earlier, self.now),
             what=f"ApplicationSet {name!r}",
-            allowed=inforce.max_removals(appset),
+            allowed=0 if uncounted else inforce.max_removals(appset),
         )
         subject = f"appset/{name}"
         hold = self.held(subject, verdict, new=new, previous=previous.applications)
@@ -221,7 +230,7 @@ class Judge:
                 name, result, previous.applications, verdict.message
             )
             return
-        sizes = self.passed(subject, verdict, earlier, len(new))
+        sizes = self.passed(subject, verdict, earlier, len(new.keys() | unread))
         if appset is not None:
             outlive = inforce.outlive(appset)
             outcome.rows[name] = Rows(applications=new, sizes=sizes, outlive=outlive)

@@ -69,7 +69,7 @@ class Parents:
             parent = Parent(
                 name=name,
                 in_force=self._children(name, rows),
-                is_gone=desired.evaluated,
+                is_gone=desired.evaluated and name not in self.accepted.unread_applications(),
                 leaves_children=rows.outlive,
             )
             return Fact(parent, None, None)

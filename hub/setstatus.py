@@ -10,11 +10,12 @@ from fleet.argo.documents import Problem
 from fleet.codec.canonical import digest_value
 from fleet.codec.equality import same
 from fleet.codec.jsontypes import JsonObject
-from fleet.generators.result import Failed, Generated
+from fleet.generators.result import Failed, Generated, Inputs, SetError
 from fleet.model.application import Application
 from fleet.model.identity import AppName
 from hub.accepted import Rows
 from hub.state import Hold, SetStatus
+from hub.unread import REASON as UNREADABLE
 
 T = TypeVar("T", bound=str)
 
@@ -82,6 +83,14 @@ def failed(name: str, result: Failed, previous: Rows) -> SetStatus:
         reason=result.errors[0].reason if result.errors else "Unavailable",
         last_good=True,
     )
+
+
+def unread(name: str) -> Failed:
+    """What comes of a set whose document an Application brought and that cannot be read any more."""
+    message = (
+        f"what is in force of ApplicationSet {name!r} cannot be read by this version of the hub"
+    )
+    return Failed(errors=(SetError(reason=UNREADABLE, message=message),), inputs=Inputs())
 
 
 def claimed_twice(item: Application, first: Application) -> Problem:

@@ -29,6 +29,7 @@ from fleet.model.target import Target
 from fleet.moves import Candidate, Decision, Facts
 from fleet.wire.rules import NO_RULES
 from hub.placement import Placement
+from hub.unread import Unread
 
 V = TypeVar("V")
 
@@ -97,9 +98,12 @@ class Desired:
     problems: tuple[Problem, ...] = ()
     refused: Mapping[AppName, str] = field(default_factory=dict)
     """Applications without a usable target, with the reason: what they have stays."""
+    unread: Mapping[AppName, Unread] = field(default_factory=dict)
+    """Applications in force that this version of the hub cannot read: what they have stays too."""
+    is_read: bool = True
+    """Whether every repository was read and every set and parent has rows or is rightly empty."""
     certain: bool = True
-    """Whether every repository was read and every set and parent has rows or is rightly empty: only then does absence
-    count."""
+    """Whether besides nothing in force is unread: only then does absence count."""
     children: Mapping[AppName, Choice] = field(default_factory=dict)
     """By parent: what it brings to the fleet, and how that stands (app of apps)."""
     unrendered: frozenset[TargetId] = frozenset()

@@ -347,6 +347,8 @@ class Views:
         decision = self.state.decisions.get(id_)
         if id_.cluster in self.state.desired.detached:
             return f"cluster {id_.cluster} left the fleet repository; everything on it stays"
+        if target is None and id_.app in self.state.desired.refused:
+            return self.state.desired.refused[id_.app]
         if target is None:
             return status.message or "left the fleet repository; being removed"
         if decision and decision.held:

@@ -69,6 +69,13 @@ def outlive(appset: ApplicationSet) -> bool:
     return not appset.applications_sync.may_delete
 
 
+def makes_anew(appset: ApplicationSet) -> bool:
+    """Whether what a set makes replaces what was there whatever that said: no policy, no preserved or ignored field."""
+    return appset.applications_sync.may_update and not (
+        appset.ignored_fields or appset.preserved_annotations or appset.preserved_labels
+    )
+
+
 def max_removals(owner: ApplicationSet | Application | None) -> int | None:
     """Return how many of what it makes the author of a set, or of an app of apps, lets go unasked, if it says so."""
     if owner is None:

@@ -669,8 +669,8 @@ async def test_only_what_nobody_renders_any_more_is_let_go(hub: Hub) -> None:
     await hub.commit(app("root", automated={}), root=MANY[:2])
     await hub.commit(root=MANY[:1])
     with pytest.raises(BadInput, match="the manifests of application root ask for it"):
-        await dismissal.dismiss(TargetId.parse("edge/web-0"))
-    assert await dismissal.dismiss(TargetId.parse("edge/web-1"))
+        await dismissal.dismiss("edge~web-0")
+    assert await dismissal.dismiss("web-1")
     assert await hub.settle() == ["root", "web-0"]
     await hub.restart()
     assert hub.apps() == ["root", "web-0"]
