@@ -7,15 +7,13 @@ whatever is not known right now leaves everything as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from fleet import children, guard
 from fleet.argo.children import Child, with_parents
-from fleet.argo.reading import Problem
 from fleet.children import Choice
-from fleet.errors import Where
 from fleet.generators import inforce
 from fleet.model.application import Application, Deletion
 from fleet.model.appset import ApplicationSet
@@ -25,6 +23,7 @@ from fleet.model.target import Target
 from fleet.model.world import World
 from hub.accepted import PARENT, Rows
 from hub.childsyncs import Request
+from hub.claims import NO_WAITS, REMOVALS, Claims, Waits
 from hub.judgement import Judge, Outcome
 from hub.parents import Fact, Parents
 from hub.state import Hold
@@ -52,8 +51,10 @@ class Adoption:
     """All projects as they were."""
     chains: Mapping[str, tuple[AppName, ...]] = field(default_factory=dict)
     """By set that is a child: the Applications above it."""
-    failing: frozenset[TargetId] = frozenset()
-    """What does not render: nothing new leaves before it does, for it may bring that."""
+    claims: Claims = field(default_factory=Claims)
+    """What does not render, and may bring what leaves elsewhere."""
+    confirmed: Set[str] | None = None
+    """What left and was seen leaving before everything was rendered; None: no manifests bring anything."""
     awaited: frozenset[TargetId] = frozenset()
     being_rendered: frozenset[TargetId] = frozenset()
     awaited_children: frozenset[AppName] = frozenset()
@@ -69,19 +70,14 @@ class Adoption:
         judged = not self.parents or projects == self.judged_by
         return changed or not judged or not self.parents <= applications
 
-    def waits_for(self, leaving: Set[str]) -> frozenset[TargetId]:
-        """Name what keeps documents that are leaving from going."""
-        return _staying(self.failing, leaving) if leaving else frozenset()
-
-    def waiting(self, leaving: Set[str]) -> Iterator[Problem]:
-        """Tell what keeps documents that are leaving from going."""
-        for id_ in sorted(self.waits_for(leaving)):
-            yield Problem(
-                reason="RemovalWaits",
-                message=f"{len(leaving)} that left elsewhere stay until it renders again, for it may bring them",
-                where=Where(file=f"rendered by {id_}", object=f"Application/{id_.app}"),
-                fatal=False,
-            )
+    def hold_back(self, outcome: Outcome) -> Waits:
+        """Hold what is leaving and may come back by what does not render now."""
+        if self.confirmed is None:
+            return NO_WAITS
+        waits = self.claims.of(outcome.leaving, confirmed=self.confirmed)
+        outcome.holds |= waits.holds()
+        outcome.unsure |= waits.approved
+        return waits
 
     def extend(self, world: World) -> World:
         """Add sets and projects; documents of the fleet repositories come first."""
@@ -121,16 +117,17 @@ class Children:
 
     def adopt(self, judge: Judge) -> Adoption:
         """Decide about all children and judge what would vanish; the rows are in the judge's outcome then."""
-        confirmed = self._confirmed
-        failing = self.parents.failing()
-        if not (_staying(failing, self._seen_leaving) or self.parents.is_busy()):
-            confirmed |= self._seen_leaving
-        judge.confirmed = confirmed if any(c.management for c in judge.world.clusters) else None
         requests, judged_by = self.parents.syncs.open(), self.parents.projects(judge.world)
         world = replace(judge.world, projects=judged_by)
+        claims = Claims(
+            claimants=tuple(self.parents.claimants(world)),
+            projects=judged_by,
+            approvals=judge.approvals,
+            documents=self.parents.documents,
+        )
+        confirmed = self._confirm(claims, judge)
         facts = {fact.parent.name: fact for fact in self.parents.facts(world)}
         choices, weights = self._choose(facts, judge, confirmed)
-        self._confirmed = confirmed
         for name, choice in choices.items():
             judge.outcome.leaving |= choice.leaving | weights[name].leaving
             self._put_in_force(facts[name], choice, weights[name], judge)
@@ -147,7 +144,8 @@ class Children:
             projects={key: item for each in rows.values() for key, item in each.projects.items()},
             requests=requests,
             judged_by=judged_by,
-            failing=failing,
+            claims=claims,
+            confirmed=judge.confirmed,
             chains={
                 key: choices[name].chain for name, each in rows.items() for key in each.appsets
             },
@@ -159,6 +157,18 @@ class Children:
                 AppName(key) for choice in choices.values() for key in choice.awaited
             ),
         )
+
+    def _confirm(self, claims: Claims, judge: Judge) -> frozenset[str]:
+        """Note what may go: it was seen leaving before everything was rendered, and nobody is known who may bring it."""
+        if self.parents.is_unsettled():
+            # who does not render is not known yet, so what was approved may still have to wait
+            judge.outcome.unsure |= {name for name in judge.approvals if name.startswith(REMOVALS)}
+        else:
+            waits = claims.of(self._seen_leaving, confirmed=self._confirmed)
+            self._confirmed |= self._seen_leaving - waits.waiting()
+        is_joined = any(cluster.management for cluster in judge.world.clusters)
+        judge.confirmed = self._confirmed if is_joined else None
+        return self._confirmed
 
     def follow(self, leaving: Iterable[str]) -> None:
         """Note what was seen leaving: once everything is rendered again it may go."""
@@ -292,11 +302,6 @@ class Children:
             else application.deletion is Deletion.ORPHAN,
         )
         return before if _is_same(new, before) else new
-
-
-def _staying(failing: Iterable[TargetId], leaving: Set[str]) -> frozenset[TargetId]:
-    """What does not render, without what leaves itself: nothing is on its way to that."""
-    return frozenset(id_ for id_ in failing if id_.app not in leaving)
 
 
 def _countable(before: Mapping[str, Child], judge: Judge) -> set[str]:

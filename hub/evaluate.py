@@ -136,12 +136,11 @@ class Evaluator:
             if await self.accepted.replace(decided.outcome.rows, version=version):
                 break
         outcome = decided.outcome
-        if not outcome.is_provisional:
-            for subject in sorted(outcome.used_approvals):
-                log.info("approved removal in force", subject=subject)
-            pointless = pointless_approvals(self.state.approvals, outcome)
-            for subject in sorted(outcome.used_approvals | pointless):
-                await self.approval_used(subject)
+        for subject in sorted(outcome.used_approvals):
+            log.info("approved removal in force", subject=subject)
+        pointless = pointless_approvals(self.state.approvals, outcome)
+        for subject in sorted(outcome.used_approvals | pointless):
+            await self.approval_used(subject)
         await self.children.settle(facts.adoption, outcome)
         return decided
 
@@ -176,6 +175,7 @@ class Evaluator:
 
     def _desired(self, facts: Facts, applications: dict[AppName, Application]) -> Desired:
         world, outcome, adoption = facts.world, facts.judge.outcome, facts.adoption
+        waits = adoption.hold_back(outcome)
         found = resolve_targets(applications, world, self._targets)
         targets = graph.resolve_edges(
             found.targets,
@@ -207,7 +207,7 @@ class Evaluator:
                 *facts.problems,
                 *(item.problem for item in unread.values()),
                 *outcome.problems,
-                *adoption.waiting(outcome.leaving - (facts.judge.confirmed or set())),
+                *waits.problems(),
                 *found.problems,
             ),
             refused={
@@ -220,9 +220,7 @@ class Evaluator:
             unrendered=unrendered,
             awaited=adoption.awaited | _targets_of(adoption.awaited_children, targets),
             being_rendered=adoption.being_rendered,
-            failing=adoption.waits_for(outcome.leaving),
-            is_letting_go=outcome.is_provisional
-            or any(choice.deferred for choice in adoption.choices.values()),
+            letting_go=waits.letting_go(),
             is_restless=adoption.lags(targets, applications.keys(), world.projects),
             evaluated=True,
         )

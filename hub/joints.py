@@ -130,7 +130,8 @@ class Joints:
         """A target brings other documents to the fleet."""
         offer = self.state.offers.get(id_)
         desired = self.state.desired
-        if (offer and offer.children) or id_.app in desired.children or id_ in desired.failing:
+        is_awaited = any(id_ in waiters for waiters in desired.letting_go.values())
+        if (offer and offer.children) or id_.app in desired.children or is_awaited:
             self.queues.brought()
 
     def is_rendering(self, id_: TargetId) -> bool:
@@ -205,7 +206,9 @@ class Joints:
             return
         known = desired.unrendered and desired.unrendered <= self.state.offers.keys()
         # with the last one that renders again there is news
-        lets_go = desired.is_letting_go and not any(map(self.has_failed, desired.failing))
+        lets_go = any(
+            not any(map(self.has_failed, waiters)) for waiters in set(desired.letting_go.values())
+        )
         if desired.is_restless or lets_go or known:
             self.queues.brought()
 

@@ -50,8 +50,6 @@ class Outcome:
     """Subjects of which it is not known now whether anything of them is to be held."""
     leaving: set[str] = field(default_factory=set)
     """What goes, or waits until everything was rendered since it was seen leaving."""
-    is_provisional: bool = False
-    """Whether something is kept that leaves: no approval has served yet."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,8 +125,11 @@ class Judge:
         outcome.leaving |= leaving
         fresh = set() if self.confirmed is None else leaving - self.confirmed
         if fresh:
-            outcome.is_provisional = True
-            return self._keep(fresh, previous, applications)
+            applications = self._keep(fresh, previous, applications)
+            # an approval of these has not served yet
+            owners = {f"appset/{owner_of(previous[name])}" for name in fresh}
+            outcome.used_approvals -= owners
+            outcome.unsure |= owners | {"fleet"}
         countable = self._countable_if_lost(previous, applications) - outcome.harmless
         counted = countable - outcome.approved
         sizes = guard.without(

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from fleet import moves
+from fleet.argo.application import DEFAULT_NAMESPACE
 from fleet.argo.children import GROUP, Child, Item, Offer, child_of, key_of
 from fleet.children import Fleet, Parent, denial, made_by, with_brought
+from fleet.claims import Claimant
 from fleet.model.application import Application
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
@@ -20,7 +22,7 @@ from fleet.model.report import Health
 from fleet.model.target import Target
 from fleet.model.world import World
 from fleet.targets import find_project, refusal
-from hub.accepted import PARENT, Accepted, Rows
+from hub.accepted import BY_HAND, PARENT, Accepted, Rows
 from hub.childsyncs import ChildSyncs
 from hub.state import State
 
@@ -128,21 +130,62 @@ class Parents:
         target = self._target(name)
         return self.state.offers.get(target.id) if target else None
 
-    def is_busy(self) -> bool:
-        """Whether anything that may bring documents is about to be looked at."""
-        return any(self.is_rendering(id_) for id_ in self._own())
-
-    def failing(self) -> frozenset[TargetId]:
-        """Name what may bring documents and does not render: what left elsewhere may be on its way to it."""
-        known = self.accepted.parents()
-        return frozenset(
-            id_ for id_ in self._own() if self.has_failed(id_) and self._brings(id_, known)
+    def is_unsettled(self) -> bool:
+        """Whether anything that may bring documents is about to be looked at, or nothing was yet."""
+        return not self.state.desired.evaluated or any(
+            self.is_rendering(id_) for id_ in self._own()
         )
 
+    def claimants(self, world: World) -> Iterator[Claimant]:
+        """Return what may bring documents and does not render; ``world`` has all `projects`."""
+        known = self.accepted.parents()
+        for id_ in self._own():
+            if not (self.has_failed(id_) and self._brings(id_, known)):
+                continue
+            application = (
+                world.applications.get(id_.app) or self.state.desired.applications[id_.app]
+            )
+            yield Claimant(
+                id=id_,
+                cluster=self.state.desired.clusters[id_.cluster],
+                project=find_project(world.projects, application.project),
+                namespace=application.destination.namespace or DEFAULT_NAMESPACE,
+            )
+
+    def documents(self, keys: Set[str]) -> dict[str, Child | None]:
+        """Return documents in force, whoever brought them to the fleet; None for what cannot be read."""
+        found: dict[str, Child | None] = dict.fromkeys(keys)
+        owners = (
+            BY_HAND,
+            *sorted(self.accepted.names()),
+            *(PARENT + name for name in sorted(self.accepted.parents())),
+        )
+        for owner in owners:
+            rows = self.accepted.get(owner)
+            items: tuple[Item, ...] = (*rows.appsets.values(), *rows.projects.values())
+            found |= {
+                name: child_of(rows.applications[name])
+                for name in rows.applications
+                if name in keys
+            }
+            found |= {
+                key: child_of(item)
+                for item in items
+                if (key := key_of(type(item).__name__, item.name)) in keys
+            }
+        return found
+
     def _brings(self, id_: TargetId, known: Set[AppName]) -> bool:
-        """Whether a target brings documents, as far as that is known."""
+        """Whether a target brings documents, as far as that is known: its last good manifests say so, or, where a
+        restart forgot these, whether any of what its policy puts in force by itself is."""
+        if id_.app in known or self.accepted.unread_of(PARENT + id_.app):
+            return True
         offer = self.state.offers.get(id_)
-        return offer is None or bool(offer.children) or id_.app in known
+        if offer is not None:
+            return bool(offer.children)
+        target = self.state.desired.targets.get(id_)
+        automated = target is not None and target.application.sync_policy.automated is not None
+        return not (automated and self.state.assigned.get(id_))
 
     def _own(self) -> Iterator[TargetId]:
         """Every target on the management cluster."""

@@ -112,10 +112,9 @@ class Desired:
     """Targets whose news may let children come into force."""
     being_rendered: frozenset[TargetId] = frozenset()
     """Targets that would have changed what they bring, had they not been about to be rendered."""
-    failing: frozenset[TargetId] = frozenset()
-    """Targets that do not render and may bring documents: what left waits for them."""
-    is_letting_go: bool = False
-    """Whether something leaves as soon as everything is rendered."""
+    letting_go: Mapping[str, frozenset[TargetId]] = field(default_factory=dict)
+    """What leaves as soon as everything is rendered, by name, with the targets that may bring it and do not render:
+    with none of these it goes."""
     is_restless: bool = False
     """Whether another evaluation is due as soon as everything is rendered."""
     evaluated: bool = False
