@@ -11,10 +11,12 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
 
 from fleet.argo.documents import FleetDocuments, Problem, read_fleet_documents
 from fleet.cli.documents import SUFFIXES, FleetFiles
-from fleet.cli.repositories import LocalRepositories
+from fleet.cli.repositories import LocalRepositories, parse_repositories
 from fleet.codec import yamldoc
 from fleet.codec.yamldoc import Document
 from fleet.errors import BadInput, FleetError
@@ -32,11 +34,38 @@ from fleet.model.world import (
 )
 
 
+class OwnRepository(Protocol):
+    """This repository: its commits, or its working tree beside them."""
+
+    def find_revision(self, revision: str) -> str: ...
+
+    def tree(self, commit: str) -> Tree: ...
+
+    def blobs(self, objects: Iterable[str]) -> dict[str, bytes]: ...
+
+
+def own_urls(
+    repository: LocalRepository, url: str, pairs: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Tell what documents call this repository from other repositories, by where ``--repo`` leads; ``url`` is ``--url``."""
+    ours = [url or repository.url()]
+    if ours[0].startswith("/"):
+        ours.append(Path(ours[0]).as_uri())
+    theirs = []
+    for pair in pairs:
+        ((named, folder),) = parse_repositories([pair]).items()
+        if LocalRepository.find(folder).git_dir == repository.git_dir:
+            ours.append(named)
+        else:
+            theirs.append(pair)
+    return tuple(each for each in ours if each), tuple(theirs)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """All repositories as they are when this one's main branch is at a commit."""
 
-    repository: LocalRepository
+    repository: OwnRepository
     urls: tuple[str, ...]
     """What documents call this repository."""
     branch: str
@@ -47,10 +76,6 @@ class Side:
     def is_own(self, url: str) -> bool:
         """Whether a URL names this repository."""
         return any(url == own or same_repository(url, own) for own in self.urls)
-
-    def has(self, url: str, /) -> bool:
-        """Whether a repository is on this machine."""
-        return not self.lacks([TreeRequest(repo_url=url, revision="")])
 
     def lacks(self, requests: Iterable[SourceRequest], /) -> str:
         """Say what cannot be answered here, and how it could be; empty when everything can."""

@@ -106,11 +106,13 @@ def names(group: Group) -> str:
 def what(item: ApplicationChange) -> str:
     """Say in a few words what differs of an application."""
     counts = Counter(change.change for change in item.objects)
-    parts = [f"{counts[kind]} {kind}" for kind in SIGNS if counts[kind]]
-    objects = "objects: " + ", ".join(parts) if parts else ""
+    kinds = [f"{counts[kind]} {kind}" for kind in SIGNS if counts[kind]]
+    objects = "objects: " + ", ".join(kinds) if kinds else ""
     document = "Application" if item.document and item.change == "changed" else ""
     manifests = f"manifests not compared: {item.unchecked}" if item.unchecked else ""
-    return "; ".join(part for part in (document, objects, item.stays, manifests) if part)
+    above = f"rendered by {' -> '.join(item.parents)}" if item.parents else ""
+    parts = [document, objects, item.stays, manifests, item.remark, above]
+    return "; ".join(part for part in parts if part)
 
 
 def summary(found: FleetDiff) -> str:

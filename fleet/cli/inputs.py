@@ -8,28 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from posixpath import dirname
-from typing import TypeAlias
 
 from fleet.cli.checkout import Side
+from fleet.cli.manifests import Manifests, Sources
 from fleet.errors import FleetError
 from fleet.model.application import Application
-from fleet.render.local import NoCharts
 from fleet.render.plan import Plan, closure_key
-from fleet.render.planning import Planner
-from fleet.render.request import Capabilities, ResolvedSource
-from fleet.render.settings import RenderSettings
-
-Sources: TypeAlias = tuple[ResolvedSource | str, ...]
-"""Of each source its commit, or why it has none here."""
 
 
 class Inputs:
     """Compares what two sides of one repository give to renders."""
 
-    def __init__(self, base: Side, head: Side) -> None:
+    def __init__(self, base: Side, head: Side, manifests: Manifests) -> None:
         self._base, self._head = base, head
-        allowed = RenderSettings().allow_chart_dependencies
-        self._planner = Planner(head, NoCharts(), allow_chart_dependencies=allowed)
+        self._manifests = manifests
         self._changed: frozenset[str] | None = None
         self._listing = asyncio.Lock()
 
@@ -37,37 +29,20 @@ class Inputs:
         """Whether an Application, its document being the same, surely renders to the same."""
         if old == new:
             return True
-        before = [item for item in old if isinstance(item, ResolvedSource)]
-        after = [item for item in new if isinstance(item, ResolvedSource)]
-        if len(before) == len(after) == len(new):
-            return await self._same_plans(application, tuple(before), tuple(after))
-        return await self._same_values(application, old, new)
+        if any(isinstance(item, str) for item in (*old, *new)) or len(old) != len(new):
+            return await self._same_values(application, old, new)
+        return await self._same_plans(application, old, new)
 
-    async def _same_plans(
-        self,
-        application: Application,
-        old: tuple[ResolvedSource, ...],
-        new: tuple[ResolvedSource, ...],
-    ) -> bool:
-        for index, item in enumerate(new):
-            if not item.source.path:
-                continue  # it lends its files to others, whose plans name them
-            try:
-                before = await self._plan(application, old, index)
-                after = await self._plan(application, new, index)
-            except FleetError:
-                return False  # rendering says what is wrong
-            if closure_key(before, "") != closure_key(after, "") or await self._is_near(after):
+    async def _same_plans(self, application: Application, old: Sources, new: Sources) -> bool:
+        try:
+            before = await self._manifests.plan(application, old)
+            after = await self._manifests.plan(application, new)
+        except FleetError:
+            return False  # rendering says what is wrong
+        for first, second in zip(before, after, strict=True):
+            if closure_key(first, "") != closure_key(second, "") or await self._is_near(second):
                 return False
         return True
-
-    async def _plan(
-        self, application: Application, resolved: tuple[ResolvedSource, ...], index: int
-    ) -> Plan:
-        planned = await self._planner.plan(
-            application, resolved, index, Capabilities(), lambda _url: True
-        )
-        return planned.plan
 
     async def _is_near(self, plan: Plan) -> bool:
         """Whether something changed in a folder that a tool's plan has files of."""

@@ -24,19 +24,44 @@ def validate(
         list[str] | None,
         typer.Option(
             metavar="URL=DIR",
-            help="A local git repository that stands for a URL: generators that read it are checked too.",
+            help="A local git repository that stands for a URL: generators and sources that read it are checked too.",
         ),
     ] = None,
+    url: Annotated[
+        str, typer.Option(help="What documents call this repository, instead of its origin's URL.")
+    ] = "",
+    branch: Annotated[
+        str, typer.Option(help="The branch that is merged into: sources may name it.")
+    ] = "main",
+    manifests: Annotated[
+        bool,
+        typer.Option(
+            " /--no-manifests",
+            help="Render nothing: documents that Applications bring (app of apps) are not checked.",
+        ),
+    ] = True,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Unknown fields are warnings, not errors.")
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Check a fleet repo as it lies here: documents, names, projects, destinations, dependencies, generators."""
-    from fleet.cli.validation import validate_folder
+    """Check a fleet repo as it lies here: documents, names, projects, destinations, dependencies, generators.
 
+    Generators and sources that read this repository see its working tree. Applications that bring documents to the
+    fleet (app of apps) are rendered, and what they bring is checked too.
+    """
+    from fleet.cli.validation import Request, validate_folder
+
+    request = Request(
+        folder=folder,
+        repositories=tuple(repo or ()),
+        url=url,
+        branch=branch,
+        lenient=lenient,
+        manifests=manifests,
+    )
     with progress("validating"):
-        verdict = validate_folder(folder, tuple(repo or ()), lenient=lenient)
+        verdict = validate_folder(request)
     if output is not Format.TABLE:
         print_value(msgspec.to_builtins(_answer(verdict.problems)), output)
     else:

@@ -47,6 +47,8 @@ class LocalRepository:
     git_dir: Path
     inside: str = ""
     """The folder that was asked for, seen from the top of the working tree."""
+    top: Path | None = None
+    """The top of the working tree; None for a bare repository."""
     _git: Git = field(init=False, repr=False)
     _settings: GitSettings = field(init=False, repr=False)
     _trees: dict[str, Tree] = field(default_factory=dict, repr=False)
@@ -63,8 +65,10 @@ class LocalRepository:
         folder = folder.resolve()
         for parent in (folder, *folder.parents):
             if git_dir := _git_dir(parent):
+                if git_dir == parent:
+                    return cls(git_dir)
                 inside = folder.relative_to(parent).as_posix()
-                return cls(git_dir, "" if git_dir == parent or inside == "." else inside)
+                return cls(git_dir, "" if inside == "." else inside, parent)
         raise BadInput(f"{folder} is not in a git repository")
 
     def commit(self, revision: str) -> str:
@@ -121,6 +125,16 @@ class LocalRepository:
             name = root.output.decode("ascii").strip()
             self._trees[commit] = listing.parse_tree(commit, name, output, previous)
         return self._trees[commit]
+
+    def working_files(self) -> tuple[str, ...]:
+        """Name what a commit of the whole working tree would hold: new files too, ignored ones not."""
+        words = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        environ = {**self._environ(), "GIT_WORK_TREE": str(self.top)}
+        limit = self._settings.limits.listing_bytes
+        done = self._checked(
+            ["-c", "core.fsmonitor=false", "-C", str(self.top), *words], environ, limit=limit
+        )
+        return listing.parse_paths(done.output)
 
     def blobs(self, objects: Iterable[str]) -> dict[str, bytes]:
         """Read files by object id; raises BadInput past a size limit or for one that is not here."""

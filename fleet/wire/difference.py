@@ -37,6 +37,10 @@ class ApplicationChange(Row, frozen=True, kw_only=True):
     """Why manifests were not compared; empty: they were."""
     stays: str
     """Why everything on the cluster stays although the Application goes; empty: it goes too."""
+    parents: tuple[str, ...] = ()
+    """Applications that bring it (app of apps), the outermost first."""
+    remark: str = ""
+    """What else somebody has to do before it is so."""
 
 
 class HeldChange(Row, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ import pytest
 
 from agents.settings import AgentSettings
 from fleet.cli import schemas, settingsfiles
-from fleet.cli.validation import validate_folder
+from fleet.cli.validation import Request, validate_folder
 from fleet.runtime.settings import is_settings_type, load_settings, setting_fields
 from fleet.runtime.settingsdoc import describe_settings, field_docs
 from hub.settings import HubSettings
@@ -95,7 +95,7 @@ def test_schemas_let_keys_be_added() -> None:
 
 @pytest.mark.parametrize("folder", ["demo/fleet", "samples/fleet"])
 def test_a_fleet_repo_of_ours_is_valid(folder: str) -> None:
-    verdict = validate_folder(CONFIG / folder, (), lenient=False)
+    verdict = validate_folder(Request(folder=CONFIG / folder))
     assert verdict.problems == ()
     assert verdict.appsets
     assert verdict.clusters >= 2

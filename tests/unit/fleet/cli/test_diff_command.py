@@ -267,8 +267,9 @@ def test_documents_that_an_application_brings_are_judged_as_a_set(
     done = diff()
     (held,) = done.json["held"]
     assert (held["subject"], held["removed"]) == ("children/root", [f"web{n}" for n in range(1, 6)])
-    (changed,) = changes(done)
-    assert changed[2][0] == ("Application.argoproj.io web1", "removed")
+    assert [item[:2] for item in changes(done)] == [
+        (f"production/web{n}", "removed") for n in range(1, 6)
+    ], "and none of it a second time among the objects of root"
 
 
 @pytest.mark.parametrize(
