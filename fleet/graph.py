@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from fleet.codec.identity import has_same_keys, renewed
 from fleet.model.application import Application
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.target import Edge, Reference, ReferenceKind, Target
@@ -66,7 +67,7 @@ _References: TypeAlias = Mapping[TargetId, tuple[Reference, ...]]
 
 
 class KeptEdges:
-    """What `resolve_edges` found, for the next time.
+    """What `resolve_edges` found, for the next time; the references of a target that is the same object are the same.
 
     An edge depends on which targets there are, on their sets and on those of their labels that a reference asks for.
     While these stay, no edge is resolved again, whatever else of a target is different.
@@ -83,7 +84,7 @@ class KeptEdges:
         self, targets: Mapping[TargetId, Target], references: _References, appsets: Set[str]
     ) -> Mapping[TargetId, Target]:
         """Return what `resolve_edges` does."""
-        changed = [id_ for id_, item in targets.items() if self._targets.get(id_) is not item]
+        changed = renewed(targets, self._targets)
         if not self._is_alike(targets, references, appsets, changed):
             self._asked = frozenset(
                 reference.name
@@ -94,7 +95,7 @@ class KeptEdges:
             self._resolved = _resolved(targets, references, appsets, self._asked)
         elif changed:
             edges = {id_: self._resolved[id_].edges for id_ in changed}
-            self._resolved = dict(self._resolved) | {
+            self._resolved = {**self._resolved} | {
                 id_: replace(targets[id_], edges=edges[id_]) if edges[id_] else targets[id_]
                 for id_ in changed
             }
@@ -109,9 +110,9 @@ class KeptEdges:
         changed: list[TargetId],
     ) -> bool:
         return (
-            targets.keys() == self._targets.keys()
-            and references == self._references
+            has_same_keys(targets, self._targets, changed)
             and appsets == self._appsets
+            and all(references.get(id_) == self._references.get(id_) for id_ in changed)
             and all(self._says(targets[id_]) == self._says(self._targets[id_]) for id_ in changed)
         )
 
@@ -203,16 +204,6 @@ def _unpeelable(targets: list[Target]) -> list[Target]:
             if not waiting[user]:
                 free.append(user)
     return [target for target in targets if target.id in waiting]
-
-
-def dependents(targets: Iterable[Target]) -> dict[TargetId, frozenset[TargetId]]:
-    """Map every target that something needs to those that need it directly."""
-    needed: dict[TargetId, set[TargetId]] = defaultdict(set)
-    for target in targets:
-        for edge in target.edges:
-            for dependency in edge.targets:
-                needed[dependency].add(target.id)
-    return {id_: frozenset(users) for id_, users in needed.items()}
 
 
 def levels(targets: Iterable[Target]) -> dict[TargetId, int]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from fleet.argo.permissions import permits_application_in, permits_destination, permits_source
 from fleet.argo.reading import Problem
 from fleet.argo.references import parse_references
+from fleet.codec.identity import renewed
 from fleet.codec.redaction import redact
 from fleet.errors import BadInput, Denied, FleetError, Unsupported
 from fleet.model.application import DEPENDS_ON, Application, Destination
@@ -123,16 +124,22 @@ class KeptTargets:
         surroundings = (world.clusters, world.projects, world.implicit_in_cluster)
         if surroundings != self._surroundings:
             self._applications = {}
-        before = self._applications
-        changed = [name for name, item in applications.items() if before.get(name) is not item]
-        gone = self._judged.keys() - applications.keys()
+        changed = renewed(applications, self._applications)
+        came = [name for name in changed if name not in self._judged]
+        is_short = len(self._judged) + len(came) == len(applications)
+        gone = set() if is_short else self._judged.keys() - applications.keys()
         if changed or gone:
             index = ClusterIndex.of(world)
             judged = {name: _judge(applications[name], index, world) for name in changed}
-            self._judged = {
-                name: item for name, item in self._judged.items() if name not in gone
-            } | judged
-            self._found = _collected(self._judged)
+            before = self._judged
+            self._judged = {**before, **judged}
+            for name in gone:
+                del self._judged[name]
+            self._found = (
+                _collected(self._judged)
+                if came or gone
+                else _replaced(self._found, self._judged, before, judged)
+            )
         self._surroundings, self._applications = surroundings, applications
         return self._found
 
@@ -183,8 +190,45 @@ def _collected(judged: Mapping[AppName, _Judged]) -> Targets:
         references={
             target.id: references for target, references in placed if references is not None
         },
-        problems=tuple(item.problem for item in ordered if item.problem is not None),
+        problems=_problems(judged),
     )
+
+
+def _replaced(
+    found: Targets,
+    judged: Mapping[AppName, _Judged],
+    before: Mapping[AppName, _Judged],
+    changed: Mapping[AppName, _Judged],
+) -> Targets:
+    """Do what `_collected` does where only these are different; the cost is that of the difference."""
+    pairs = [(before[name], item) for name, item in changed.items()]
+    if any(_place(old) != _place(new) for old, new in pairs):
+        return _collected(judged)
+    fresh = {item.target.id: item for _, item in pairs if item.target is not None}
+    targets = {id_: item.target for id_, item in fresh.items() if item.target is not None}
+    references = found.references
+    if any(old.references != new.references for old, new in pairs):
+        references = {
+            id_: items
+            for id_, items in {
+                **references,
+                **{id_: item.references for id_, item in fresh.items()},
+            }.items()
+            if items is not None
+        }
+    problems = found.problems
+    if any(old.problem or new.problem for old, new in pairs):
+        problems = _problems(judged)
+    return Targets(targets={**found.targets, **targets}, references=references, problems=problems)
+
+
+def _place(item: _Judged) -> TargetId | None:
+    return item.target.id if item.target is not None else None
+
+
+def _problems(judged: Mapping[AppName, _Judged]) -> tuple[Problem, ...]:
+    wrong = {name: item.problem for name, item in judged.items() if item.problem is not None}
+    return tuple(wrong[name] for name in sorted(wrong))
 
 
 def _references(application: Application) -> tuple[Reference, ...]:

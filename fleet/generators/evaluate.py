@@ -7,7 +7,7 @@ fails the whole set, and nothing of it may change; an Application that may not b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fleet.argo.application import ApplicationBuilder
@@ -110,17 +110,17 @@ def _fill(batches: list[_Batch], context: Context) -> tuple[list[Application], l
     for batch in batches:
         if not batch.rows:
             continue  # a template that nobody fills may be wrong
-        for result in _filled(batch, context):
-            if isinstance(result, Application):
-                applications.append(result)
-            else:
-                errors.append(result)
-                if len(errors) == _SHOWN_ERRORS:
-                    return applications, errors
+        made, failed = _filled(batch, context, most_errors=_SHOWN_ERRORS - len(errors))
+        applications += made
+        errors += [_error(RENDER_ERROR, error) for error in failed]
+        if len(errors) == _SHOWN_ERRORS:
+            break
     return applications, errors
 
 
-def _filled(batch: _Batch, context: Context) -> Iterator[Application | SetError]:
+def _filled(
+    batch: _Batch, context: Context, *, most_errors: int
+) -> tuple[Sequence[Application], list[BadInput]]:
     appset = context.appset
     own = appset.generators[batch.position][batch.generator].get("template")
     template = merge_templates(own, appset.template) if own else appset.template
@@ -133,8 +133,7 @@ def _filled(batch: _Batch, context: Context) -> Iterator[Application | SetError]
             chooses_namespace=Extension.TEMPLATE_NAMESPACE in context.extensions,
         )
     except BadInput as error:
-        yield _error(RENDER_ERROR, error)
-        return
+        return (), [error]
     patch = _Patch(context) if appset.template_patch is not None else None
     remarks = _remarks(template, TEMPLATE)
     builder = ApplicationBuilder(where=appset.where, appset=appset.name)
@@ -148,8 +147,7 @@ def _filled(batch: _Batch, context: Context) -> Iterator[Application | SetError]
         return builder.build(document, said, row=f"generators[{batch.position}].{row.origin}")
 
     place = (batch.position, batch.generator)
-    for made in context.kept.applications(place, batch.rows, make):
-        yield made if isinstance(made, Application) else _error(RENDER_ERROR, made)
+    return context.kept.applications(place, batch.rows, make, most_errors=most_errors)
 
 
 class _Patch:

@@ -8,22 +8,25 @@ use is forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fleet.codec.canonical import digest_value
 from fleet.errors import BadInput
+from fleet.generators.made import Made
 from fleet.generators.params import ParamSet
 from fleet.generators.result import SetError
-from fleet.model.application import Application
+from fleet.model.application import Application, Destination
 from fleet.model.appset import ApplicationSet
+from fleet.model.identity import AppName
 from fleet.model.world import World
 
-_Pairs: TypeAlias = dict[int, tuple[ParamSet, dict[int, tuple[ParamSet, ParamSet]]]]
-"""First row by identity: itself, and by the second row's identity: that one, and the two combined."""
-_Made: TypeAlias = dict[tuple[int, str], dict[int, tuple[ParamSet, Application]]]
-"""Position and name of a generator; then by a row's identity: itself, and its Application."""
+_Pairs: TypeAlias = dict[tuple[str, int], tuple[ParamSet, list[Made[ParamSet, ParamSet]]]]
+"""By the way to combine and the first row's identity: that row, and what every call for it made of the second ones."""
+_Batch: TypeAlias = tuple[int, str]
+"""Position and name of a generator."""
+_Verdicts: TypeAlias = Made[Application, SetError | None]
 
 
 @dataclass(slots=True)
@@ -32,8 +35,12 @@ class _Generation:
 
     rows: dict[tuple[str, str, str], ParamSet] = field(default_factory=dict)
     pairs: _Pairs = field(default_factory=dict)
-    made: _Made = field(default_factory=dict)
-    verdicts: dict[int, tuple[Application, SetError | None]] = field(default_factory=dict)
+    made: dict[_Batch, Made[ParamSet, Application]] = field(default_factory=dict)
+    verdicts: _Verdicts = field(default_factory=Made)
+
+
+class _Enough(Exception):
+    """So many errors are not worth more work."""
 
 
 class Kept:
@@ -57,7 +64,7 @@ class Kept:
             world.templated_projects,
         )
         if surroundings != self._surroundings:
-            self._old.verdicts = {}
+            self._old.verdicts = Made()
         self._document, self._surroundings = document, surroundings
         self._new = _Generation()
 
@@ -81,49 +88,62 @@ class Kept:
         return found
 
     def combined(
-        self, first: ParamSet, rows: Iterable[ParamSet], combine: Callable[[ParamSet], ParamSet]
-    ) -> list[ParamSet]:
-        """Return a row combined with each of others."""
-        before = self._old.pairs.get(id(first))
-        known = before[1] if before is not None and before[0] is first else {}
-        used = self._new.pairs.setdefault(id(first), (first, {}))[1]
-        found = []
-        for row in rows:
-            pair = known.get(id(row))
-            if pair is None or pair[0] is not row:
-                pair = (row, combine(row))
-            used[id(row)] = pair
-            found.append(pair[1])
-        return found
+        self,
+        way: str,
+        first: ParamSet,
+        rows: Sequence[ParamSet],
+        combine: Callable[[ParamSet], ParamSet],
+    ) -> Sequence[ParamSet]:
+        """Return a row combined with each of others; ``way`` names the ``combine`` that does it."""
+        key = way, id(first)
+        used = self._new.pairs.setdefault(key, (first, []))[1]
+        before = self._old.pairs.get(key)
+        known = before[1] if before is not None and before[0] is first else []
+        made: Made[ParamSet, ParamSet] = known[len(used)] if len(used) < len(known) else Made()
+        used.append(made.followed_by(rows, combine))
+        return used[-1].values
 
     def applications(
         self,
-        batch: tuple[int, str],
-        rows: Iterable[ParamSet],
+        batch: _Batch,
+        rows: Sequence[ParamSet],
         make: Callable[[ParamSet], Application],
-    ) -> Iterator[Application | BadInput]:
-        """Give the Application of each row, or why there is none."""
-        known = self._old.made.get(batch, {})
-        used = self._new.made.setdefault(batch, {})
-        for row in rows:
-            pair = known.get(id(row))
-            if pair is None or pair[0] is not row:
-                try:
-                    pair = (row, make(row))
-                except BadInput as error:
-                    yield error
-                    continue
-            used[id(row)] = pair
-            yield pair[1]
+        *,
+        most_errors: int,
+    ) -> tuple[Sequence[Application], list[BadInput]]:
+        """Return the Application of each row, or why some rows have none."""
+        errors: list[BadInput] = []
+
+        def tried(row: ParamSet) -> Application:
+            try:
+                return make(row)
+            except BadInput as error:
+                errors.append(error)
+                if len(errors) == most_errors:
+                    raise _Enough from None
+                return _NONE
+
+        before: Made[ParamSet, Application] = self._old.made.get(batch) or Made()
+        try:
+            made = before.followed_by(rows, tried)
+        except _Enough:
+            return (), errors
+        if errors:
+            return (), errors
+        self._new.made[batch] = made
+        return made.values, errors
 
     def verdicts(
-        self, applications: Iterable[Application], judge: Callable[[Application], SetError | None]
-    ) -> Iterator[SetError | None]:
+        self,
+        applications: Sequence[Application],
+        judge: Callable[[Application], SetError | None],
+    ) -> Sequence[SetError | None]:
         """Say of each Application what is wrong with it by itself."""
-        known, used = self._old.verdicts, self._new.verdicts
-        for application in applications:
-            pair = known.get(id(application))
-            if pair is None or pair[0] is not application:
-                pair = (application, judge(application))
-            used[id(application)] = pair
-            yield pair[1]
+        self._new.verdicts = self._old.verdicts.followed_by(applications, judge)
+        return self._new.verdicts.values
+
+
+_NONE = Application(
+    name=AppName(""), namespace="", project="", sources=(), destination=Destination()
+)
+"""Stands where a row has no Application; it never leaves this module."""

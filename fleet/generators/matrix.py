@@ -46,7 +46,7 @@ def _product(first: list[ParamSet], child: JsonObject, context: Context) -> list
             rows.append(outer)
             continue
         try:
-            rows += context.kept.combined(outer, second, partial(_pair, combine, outer))
+            rows += context.kept.combined("matrix", outer, second, partial(_pair, combine, outer))
         except GeneratorError as error:
             raise GeneratorError(
                 "failed to combine string maps with merging params for the matrix generator: "

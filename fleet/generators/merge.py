@@ -31,7 +31,7 @@ def generate(config: JsonObject, context: Context) -> list[ParamSet]:
             override = overrides.get(key)
             if override is not None:
                 merge = partial(_overridden, row, go=context.engine.go)
-                (base[key],) = context.kept.combined(row, (override,), merge)
+                (base[key],) = context.kept.combined("merge", row, (override,), merge)
     return list(base.values())
 
 

@@ -33,15 +33,16 @@ def admit(
     if applications:
         context.trail.clusters = context.trail.projects = True
     ordered = sorted(applications, key=attrgetter("name"))
-    errors: dict[str, SetError] = {}
-    for application, error in zip(
-        ordered, context.kept.verdicts(ordered, validator.judge), strict=True
-    ):
-        if error is not None:
-            errors[application.name] = error
-    for first, second in pairwise(ordered):
-        if first.name == second.name:
-            errors[second.name] = validator.duplicate(second.name)
+    verdicts = context.kept.verdicts(ordered, validator.judge)
+    errors = {
+        item.name: error
+        for item, error in zip(ordered, verdicts, strict=True)
+        if error is not None
+    } if any(verdicts) else {}  # fmt: skip
+    if len(set(map(attrgetter("name"), ordered))) < len(ordered):
+        for first, second in pairwise(ordered):
+            if first.name == second.name:
+                errors[second.name] = validator.duplicate(second.name)
     admitted = [item for item in ordered if item.name not in errors] if errors else ordered
     return tuple(admitted), tuple(errors[name] for name in sorted(errors))
 

@@ -47,6 +47,17 @@ LISTS = """
 - git: {repoURL: https://git.example.com/cfg.git, revision: main, files: [{path: '*.yaml'}]}
 - list: {elements: [{name: alpha}, {name: alpha}]}
 """
+BOTH_WAYS = """
+- matrix:
+    generators:
+    - clusters: {}
+    - git: {repoURL: https://git.example.com/cfg.git, revision: main, files: [{path: '*.yaml'}]}
+- merge:
+    mergeKeys: [name]
+    generators:
+    - clusters: {}
+    - git: {repoURL: https://git.example.com/cfg.git, revision: main, files: [{path: '*.yaml'}]}
+"""
 TEMPLATE = """
 metadata:
   name: '{{.name}}-{{ index . "path" | default dict | toJson | sha256sum | trunc 8 }}'
@@ -149,6 +160,16 @@ def test_a_failure_in_between_forgets_nothing(make_set: MakeSet) -> None:
     assert changed(first, evaluate(appset, world(FILES), kept)) == set()
 
 
+def test_a_row_combined_in_two_ways_is_not_mixed_up(make_set: MakeSet) -> None:
+    template = TEMPLATE.replace('index . "path" | default dict | toJson', ".server")
+    appset = make_set(BOTH_WAYS, template)
+    seen = world({"a.yaml": "{name: alpha, server: other}"})
+    kept = Kept()
+    first = evaluate(appset, seen, kept)
+    assert len({item.name for item in first.applications if item.name.startswith("alpha")}) == 2
+    assert changed(first, evaluate(appset, seen, kept)) == set()
+
+
 FILE = st.dictionaries(
     st.sampled_from(["name", "env", "n", "project"]),
     st.sampled_from(["alpha", "beta", "prod", "dev", "1", 1, True, None, 2.5]),
@@ -157,7 +178,7 @@ FILE = st.dictionaries(
 STEP = st.tuples(
     st.dictionaries(st.sampled_from(["a.yaml", "b.yaml", "c.yaml"]), FILE, max_size=3),
     st.sets(st.integers(0, 2)),
-    st.sampled_from([MATRIX, MERGE, LISTS, DEPENDENT]),
+    st.sampled_from([MATRIX, MERGE, LISTS, DEPENDENT, BOTH_WAYS]),
 )
 
 
