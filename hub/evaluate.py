@@ -109,7 +109,9 @@ class Evaluator:
             if not any(repo.loaded for repo in self.worlds.repos):
                 errors = "; ".join(repo.error for repo in self.worlds.repos if repo.error)
                 raise NotReady(f"no fleet repository could be read yet: {errors}")
-            of_rules = await self.rules.follow(world.resources, complete=self.worlds.complete)
+            of_rules = await self.rules.follow(
+                world.resources, complete=self.worlds.complete, places=world.places
+            )
             decided = await self._put_in_force(world, (*problems, *of_rules))
             self.worlds.forget_unused(self._results.used())
             self.state.holds = {

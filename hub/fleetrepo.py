@@ -250,6 +250,7 @@ def _with_kept(new: FleetDocuments, kept: FleetDocuments) -> FleetDocuments:
         applications=merged(new.applications, kept.applications),
         projects=merged(new.projects, kept.projects),
         resources=new.resources or kept.resources,
+        places=new.places if new.resources else kept.places,
         problems=new.problems,
         ignored=new.ignored,
     )

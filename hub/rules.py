@@ -1,13 +1,14 @@
 """The fleet's own rules: what its ``argocd-cm`` says of health and of differences, for every cluster.
 
-A key that cannot be read changes nothing: what was in force of its kind stays, over restarts too, and the problem names
-the key. Anything else would rate or repair objects in a way nobody asked for.
+A key that cannot be read changes nothing but itself: what was in force of its kinds stays, over restarts too, and the
+problem names file and key. Anything else would rate or repair objects in a way nobody asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import msgspec
 
@@ -30,41 +31,72 @@ class FleetRules:
 
     store: Store
     state: State
+    _is_known: bool = False
+    """Whether rules of an earlier evaluation are known, be it that there were none."""
 
     async def restore(self) -> None:
         """Read what is in force."""
         data = await self.store.get(Kind.META, _IN_FORCE)
         if data is not None:
             self.state.rules = msgspec.json.decode(data, type=ClusterRules)
+            self._is_known = True
 
     async def follow(
-        self, resources: Iterable[JsonObject], *, complete: bool
+        self, resources: Iterable[JsonObject], *, complete: bool, places: Iterable[Where] = ()
     ) -> tuple[Problem, ...]:
         """Put in force what the fleet's documents say: durable first, then visible."""
-        rules, problems = cluster_rules(resources, self.state.rules, complete=complete)
-        if rules != self.state.rules:
+        before = self.state.rules if self._is_known else None
+        rules, problems = cluster_rules(resources, before, complete=complete, places=places)
+        if rules != before and (complete or rules != self.state.rules):
             await self.store.commit(Put(Kind.META, _IN_FORCE, msgspec.json.encode(rules)))
-            self.state.rules = rules
+            self.state.rules, self._is_known = rules, True
         return problems
 
 
 def cluster_rules(
-    resources: Iterable[JsonObject], before: ClusterRules, *, complete: bool = True
+    resources: Iterable[JsonObject],
+    before: ClusterRules | None,
+    *,
+    complete: bool = True,
+    places: Iterable[Where] = (),
 ) -> tuple[ClusterRules, tuple[Problem, ...]]:
-    """Read the rules out of the fleet's documents; ``before`` is what is in force.
+    """Read the rules out of the fleet's documents; ``before`` is what is in force, None where that is not known.
 
-    Where the documents are not ``complete`` the settings may be among those that nobody has read yet.
+    Where the documents are not ``complete`` the settings may be among those that nobody has read yet. ``places`` are
+    where the documents are, in their order.
     """
-    found = [body for body in resources if _is_settings(body)]
+    known = before or ClusterRules()
+    found = [
+        (body, place or Where())
+        for body, place in zip_longest(resources, places)
+        if _is_settings(body)
+    ]
     if not found:
-        return (ClusterRules() if complete else before), ()
-    settings = min(found, key=lambda body: str(body["metadata"].get("namespace") or ""))
+        return (ClusterRules() if complete else known), ()
+    settings, place = min(found, key=lambda item: str(item[0]["metadata"].get("namespace") or ""))
     if not isinstance(settings.get("data") or {}, dict):
         where = Where(object=f"ConfigMap/{CONFIG_MAP}", field="data")
-        return before, (_problem(BadInput("it is no map from key to text", where=where)),)
-    health, problems = _health(settings, before.health)
-    ignore, more = _ignore(settings, before.ignore)
-    return ClusterRules(health=health, ignore=ignore), (*problems, *more)
+        problems = [_problem(BadInput("it is no map from key to text", where=where))]
+        return known, _placed(problems, place)
+    health, problems = _health(settings, known.health)
+    ignore, more = _ignore(settings, before)
+    return ClusterRules(health=health, ignore=ignore), _placed([*problems, *more], place)
+
+
+def _placed(problems: Iterable[Problem], place: Where) -> tuple[Problem, ...]:
+    """Complete what is wrong with the settings by the file that they are in."""
+    return tuple(
+        replace(
+            problem,
+            where=replace(
+                problem.where,
+                object=f"ConfigMap/{CONFIG_MAP}",
+                file=place.file,
+                line=place.line,
+            ),
+        )
+        for problem in problems
+    )
 
 
 def _is_settings(body: JsonObject) -> bool:
@@ -89,18 +121,16 @@ def _health(settings: JsonObject, before: HealthRules) -> tuple[HealthRules, lis
 
 
 def _ignore(
-    settings: JsonObject, before: tuple[IgnoreRule, ...]
+    settings: JsonObject, before: ClusterRules | None
 ) -> tuple[tuple[IgnoreRule, ...], list[Problem]]:
     data = settings.get("data") or {}
-    try:
-        read = global_rules({key: str(value) for key, value in data.items()})
-    except BadInput as error:
-        return before, [_problem(error)]
+    texts = {key: str(value) for key, value in data.items()}
+    read = global_rules(texts, before.ignore if before else None)
     warnings = [
         Problem(reason="Ignored", message=f"{CONFIG_MAP}: {text}", fatal=False)
         for text in read.warnings
     ]
-    return read.rules, warnings
+    return read.rules, [*warnings, *(_problem(error) for error in read.problems)]
 
 
 def _problem(error: BadInput) -> Problem:

@@ -38,6 +38,7 @@ def assemble(
             "Application", (a for item in found for a in item.applications), problems
         ),
         resources=tuple(resource for item in found for resource in item.resources),
+        places=tuple(place for item in found for place in item.places),
         implicit_in_cluster=False,
     )
     return world, tuple(problems)

@@ -20,6 +20,7 @@ from fleet.argo.projects import project_from
 from fleet.argo.reading import Problem, Reader
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.codec.yamldoc import Document
+from fleet.errors import Where
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
 from fleet.model.cluster import Cluster
@@ -41,6 +42,8 @@ class FleetDocuments:
     resources: tuple[JsonObject, ...] = ()
     """ConfigMaps about kinds and other objects with a status, which the clusterDecisionResource generator reads; and
     Argo CD's own settings, for the rules in them."""
+    places: tuple[Where, ...] = ()
+    """Where the resources are, in their order."""
     problems: tuple[Problem, ...] = ()
     ignored: int = 0
     """Documents of kinds that mean nothing here."""
@@ -53,6 +56,7 @@ class _Sorting:
     follow_argo: bool = False
     items: list[Item] = field(default_factory=list)
     resources: list[JsonObject] = field(default_factory=list)
+    places: list[Where] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     ignored: int = 0
 
@@ -77,6 +81,7 @@ def read_fleet_documents(
         applications=tuple(item for item in items if isinstance(item, Application)),
         projects=tuple(item for item in items if isinstance(item, AppProject)),
         resources=tuple(sorting.resources),
+        places=tuple(sorting.places),
         problems=tuple(sorting.problems),
         ignored=sorting.ignored,
     )
@@ -123,6 +128,7 @@ def _read(document: Document, file: str, sorting: _Sorting) -> None:
     else:
         if _decides(kind, value) or _rules(kind, value):
             sorting.resources.append(value)
+            sorting.places.append(Where(file=file, line=document.line))
         sorting.ignored += 1
 
 

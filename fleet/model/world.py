@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from fleet.codec.jsontypes import JsonObject
+from fleet.errors import Where
 from fleet.model.answers import AnswerRequest, Rows
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
@@ -102,6 +103,8 @@ class World:
     answers: Mapping[AnswerRequest, Rows | Unavailable] = field(default_factory=dict)
     resources: tuple[JsonObject, ...] = ()
     """ConfigMaps and documents with a status: what the clusterDecisionResource generator reads."""
+    places: tuple[Where, ...] = ()
+    """Where the resources are, in their order, as far as that is known."""
     implicit_in_cluster: bool = True
     """Whether the cluster ``in-cluster`` exists although no record stands for it, as in Argo CD. A hub says
     False: there it is the cluster marked ``management``, or none (design decision 3)."""

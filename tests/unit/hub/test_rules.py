@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
-from fleet.errors import Transient
+from fleet.errors import Transient, Where
 from fleet.model.assignment import ClusterRules
 from fleet.testing.store import MemoryStore
 from fleet.wire.rules import decode_rules, encode_rules
@@ -62,6 +62,39 @@ def test_a_key_that_cannot_be_read_leaves_what_was_in_force(key: str, text: str)
     (problem,) = problems
     assert key in problem.message or key in problem.where.field
     assert problem.fatal
+
+
+def test_a_problem_names_the_file_and_only_its_key_is_missing() -> None:
+    service = IGNORE.replace("apps_Deployment", "Service")
+    data = {**GOOD, service: "7", "resource.compareoptions": "ignoreAggregatedRoles: true"}
+    others, place = settings({}, name="other"), Where(file="fleet/argocd-cm.yaml", line=3)
+    rules, problems = cluster_rules(
+        [others, settings(data)], ClusterRules(), places=[Where(), place]
+    )
+    assert [rule.kind for rule in rules.ignore] == ["Deployment", "ClusterRole"]
+    (problem,) = problems
+    assert (problem.where.file, problem.where.line) == ("fleet/argocd-cm.yaml", 3)
+    assert problem.where.field == f"data.{service}"
+    assert "cannot be used: it is no map; it had no rule in force" in problem.message
+
+
+async def test_a_hub_without_a_past_compares_nothing_that_an_unreadable_key_names() -> None:
+    store = MemoryStore()
+    broken = [settings({IGNORE: "jsonPointers: 7"})]
+    hub = FleetRules(store=store, state=State())
+    await hub.follow(
+        [], complete=False
+    )  # its repository is not read yet: nothing is known of a past
+    await hub.follow(broken, complete=True)
+    held = hub.state.rules
+    assert [(rule.group, rule.kind) for rule in held.ignore] == [("apps", "Deployment")]
+    again = FleetRules(store=store, state=State())
+    await again.restore()
+    await again.follow(broken, complete=True)
+    assert again.state.rules == held
+    await again.follow([settings({})], complete=True)
+    await again.follow(broken, complete=True)
+    assert again.state.rules == ClusterRules(), "it is known that there was none"
 
 
 @pytest.mark.parametrize("data", ["a text", ["a", "list"], 7], ids=["text", "list", "number"])

@@ -123,6 +123,12 @@ def folder(tmp_path: Path) -> Path:
             "does not end in <group>_<Kind>", id="health-key",
         ),
         pytest.param(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm}\ndata:\n"
+            "  resource.customizations.ignoreDifferences.Pod: '7'\n", 5,
+            "ConfigMap/argocd-cm", "data.resource.customizations.ignoreDifferences.Pod",
+            "cannot be used: it is no map", id="ignore-key",
+        ),
+        pytest.param(
             appset("empty", "null"), 7, "ApplicationSet/empty", "spec.generators[0]",
             "the entry holds no generator", id="null-generator",
         ),

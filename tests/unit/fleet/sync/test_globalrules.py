@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.errors import BadInput
+from fleet.jq.paths import Batch, JqPaths
 from fleet.model.assignment import IgnoreRule
 from fleet.sync.globalrules import GlobalRules, global_rules
+from fleet.testing.clock import FakeClock
 
 RULES = "resource.customizations.ignoreDifferences."
 REPLICAS = "jsonPointers: [/spec/replicas]"
@@ -107,5 +108,75 @@ def test_what_is_not_followed_is_said() -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(data: dict[str, str], said: str) -> None:
-    with pytest.raises(BadInput, match=said):
-        global_rules(data)
+    (problem,) = global_rules(data).problems
+    assert said in problem.message
+    assert problem.where.field == f"data.{next(iter(data))}"
+    assert problem.where.object == "ConfigMap/argocd-cm"
+
+
+DEPLOYMENT = IgnoreRule(group="apps", kind="Deployment", json_pointers=("/spec/replicas",))
+SERVICE = IgnoreRule(kind="Service", json_pointers=("/spec/clusterIP",))
+ROLE = IgnoreRule(group="rbac.authorization.k8s.io", kind="ClusterRole", json_pointers=("/rules",))
+ALL = IgnoreRule(group="*", kind="*", managers=("injector",))
+BROKEN = "jsonPointers: 7"
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        ({f"{RULES}apps_Deployment": BROKEN}, (DEPLOYMENT,)),
+        ({f"{RULES}all": BROKEN}, (ALL,)),
+        ({f"{RULES}Pod": BROKEN}, ()),
+        ({f"{RULES}a_b_C": REPLICAS}, ()),
+        ({"resource.customizations": "apps/Deployment: {ignoreDifferences: 1}"}, (DEPLOYMENT,)),
+        ({"resource.customizations": "[1"}, (DEPLOYMENT, ROLE, ALL)),
+        ({"resource.compareoptions": "[1"}, (ROLE,)),
+    ],
+    ids=[
+        "its kind",
+        "all kinds",
+        "another kind",
+        "no kind",
+        "older entry",
+        "older text",
+        "options",
+    ],
+)
+def test_a_key_that_cannot_be_read_keeps_the_rules_of_its_kinds_and_spoils_no_other(
+    data: dict[str, str], kept: tuple[IgnoreRule, ...]
+) -> None:
+    service = {f"{RULES}Service": "jsonPointers: [/spec/clusterIP]"}
+    found = global_rules({**service, **data}, (DEPLOYMENT, ROLE, ALL))
+    assert found.rules == (SERVICE, *kept)
+    (problem,) = found.problems
+    assert ("were in force before stay" in problem.message) == bool(kept)
+
+
+def test_a_key_that_was_never_read_leaves_its_kind_alone_where_earlier_rules_are_unknown() -> None:
+    """A hub without a past: a field that the key means to leave alone would be put back at once."""
+    found = global_rules({f"{RULES}apps_Deployment": BROKEN, f"{RULES}Service": BROKEN}, None)
+    assert [(rule.group, rule.kind) for rule in found.rules] == [
+        ("", "Service"),
+        ("apps", "Deployment"),
+    ]
+    assert "objects of apps/Deployment are not compared" in found.problems[1].message
+    (rule,) = global_rules({"resource.customizations": "[1"}, None).rules
+    assert (rule.group, rule.kind) == ("*", "*")
+    again = global_rules({f"{RULES}apps_Deployment": BROKEN}, found.rules)
+    assert again.rules == found.rules[1:], "and so it stays until the key is mended"
+    mended = global_rules({f"{RULES}apps_Deployment": REPLICAS}, again.rules)
+    assert mended.rules == (DEPLOYMENT,)
+
+
+async def test_what_is_left_alone_is_all_that_an_object_says() -> None:
+    (rule,) = global_rules({f"{RULES}Pod": BROKEN}, None).rules
+    paths = JqPaths(FakeClock())
+    try:
+        live = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "labels": {"b": "c"}}}
+        batch = Batch(
+            documents=({**live, "spec": {}, "data": {}},), expressions=rule.jq_expressions
+        )
+        ((answer,),) = await paths.delete([batch])
+    finally:
+        await paths.close()
+    assert answer == {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
