@@ -55,6 +55,8 @@ class Applied:
     change: Change
     live: JsonObject | None = None
     error: FleetError | None = None
+    is_anothers: bool = False
+    """What has the name of an object to delete is not the one that was meant."""
 
 
 class Applier:
@@ -277,6 +279,7 @@ class Applier:
 
     async def _delete(self, change: Change, target: str, propagation: Propagation) -> Applied:
         ref = change.ref
+        is_anothers = False
         try:
             resource = await self.served(ref)
             if resource is None:
@@ -288,9 +291,9 @@ class Applier:
             await self._cluster.discovery(refresh=True)
             error = NotReady("the cluster serves its kind otherwise than a moment ago")
             return Applied(change, error=error.at(object=str(ref)))
-        except (NotFound, Conflict):
-            # Gone, or its UID is another's: either way ours is not there.
-            live = None
+        except (NotFound, Conflict) as error:
+            # Either way ours is not there.
+            live, is_anothers = None, isinstance(error, Conflict)
         except FleetError as error:
             _DELETED.labels(error.reason).inc()
             return Applied(change, error=error)
@@ -299,15 +302,13 @@ class Applier:
             self._table.remove(ref)
         else:
             self._table.observe(resource, live)
-        return Applied(change, live)
+        return Applied(change, live, is_anothers=is_anothers)
 
     async def _delete_ours(
         self, resource: Resource, change: Change, target: str, propagation: Propagation
     ) -> JsonObject | None:
         ref = change.ref
         uid = change.uid or await self._proven_uid(resource, ref, target)
-        if not uid:
-            return None
         try:
             return await self._cluster.delete(
                 resource, ref.namespace, ref.name, propagation=propagation, uid=uid
@@ -318,10 +319,12 @@ class Applier:
             raise Transient(f"not deleted: {error.message}").at(object=str(ref)) from error
 
     async def _proven_uid(self, resource: Resource, ref: ObjectRef, target: str) -> str:
-        """The UID of an object whose own annotation says that it is this target's; empty where it is not."""
+        """The UID of an object whose own annotation says that it is this target's; raises Conflict where it is not."""
         live = await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
         owner = parse_tracking_id(annotation(live, TRACKING_ID))
-        return str(live["metadata"].get("uid") or "") if owner == (target, ref) else ""
+        if owner != (target, ref):
+            raise Conflict("is not marked as this application's")
+        return str(live["metadata"]["uid"])
 
 
 async def _all(

@@ -12,6 +12,7 @@ from agents.assignment import Assignment
 from agents.conclusions import Findings
 from agents.hooks import HookRunner
 from agents.inventory import Inventories
+from agents.leftovers import Leftovers
 from agents.operations import Mode, Want
 from agents.pacing import Pacer
 from agents.run import Run
@@ -34,10 +35,16 @@ class Conductor:
     """Joins runs and operations."""
 
     def __init__(
-        self, inventories: Inventories, hooks: HookRunner, pacer: Pacer, clock: Clock
+        self,
+        inventories: Inventories,
+        hooks: HookRunner,
+        leftovers: Leftovers,
+        pacer: Pacer,
+        clock: Clock,
     ) -> None:
         self._inventories = inventories
         self._hooks = hooks
+        self._leftovers = leftovers
         self._pacer = pacer
         self._clock = clock
 
@@ -78,7 +85,7 @@ class Conductor:
         if run.waits_for:
             # Nobody starts them any more.
             await self._hooks.settle(progress)
-        await self._hooks.tidy(progress, propagation)
+        await self._leftovers.tidy(progress, propagation)
         record = progress.inventory.operation
         if run.mode is Mode.WORK and record is not None and record.failed:
             run.mode = Mode.HOLD

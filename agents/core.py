@@ -157,7 +157,7 @@ async def build_core(
         states=targets.states,
         board=board,
         steps=targets.steps,
-        leaving=Leaving(targets.hooks, targets.steps, inventories, clock),
+        leaving=Leaving(targets.hooks, targets.leftovers, targets.steps, inventories, clock),
     )
     engine = Engine(
         targets,

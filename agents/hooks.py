@@ -1,4 +1,4 @@
-"""Runs hooks in the cluster: creates their objects, sees how they end, and clears them away.
+"""Runs hooks in the cluster: has their objects created and sees how they end. `agents.leftovers` clears them away.
 
 A hook runs once for one try of an operation, wherever this process dies. So its start is on record before its object is
 created; an object is created by its name and never over another; what became of a creation that was not answered is
@@ -9,44 +9,38 @@ is on record, so that "not there" means "never made".
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from agents import failpoints
-from agents.apply import Applier, together
+from agents.apply import together
+from agents.doubts import Doubts
+from agents.hookobjects import HookObjects
 from agents.inventory import Inventories
-from agents.live import LiveTable
 from agents.progress import Progress
 from fleet.codec.jsontypes import JsonObject
-from fleet.errors import BadInput, Denied, FleetError, Transient
-from fleet.kube.errors import AlreadyExists, Conflict, NotFound
-from fleet.kube.port import ClusterPort, Propagation, Resource
+from fleet.errors import BadInput, Denied, FleetError
+from fleet.kube.errors import NotFound
+from fleet.kube.port import Propagation
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Phase
 from fleet.sync import hooks as hooks_of
-from fleet.sync.hooks import FINALIZER, RUN, DeletePolicy, HookTask
-from fleet.sync.inventory import HookEntry
-from fleet.sync.manifest import TRACKING_ID, Manifest, annotation, parse_tracking_id
+from fleet.sync.hooks import RUN, DeletePolicy, HookTask
+from fleet.sync.manifest import TRACKING_ID, annotation, parse_tracking_id
 from fleet.sync.phases import HookEvent, HookState, event_of
 from fleet.sync.record import HookRun, OperationRecord, shortened
-from fleet.sync.steps import Change, Reason
 
-_LOOK_AGAIN = 30.0
 _LOOK_NOW_AND_THEN = 5.0
 """What happens to other applications' objects tells us no event."""
 _LOOK_SOON = 1.0
 
 
 class HookRunner:
-    """Starts hooks, follows them, and clears them away."""
+    """Starts hooks, follows them, and ends them."""
 
-    def __init__(
-        self, cluster: ClusterPort, table: LiveTable, applier: Applier, inventories: Inventories
-    ) -> None:
-        self._cluster = cluster
-        self._table = table
-        self._applier = applier
+    def __init__(self, objects: HookObjects, inventories: Inventories, doubts: Doubts) -> None:
+        self._objects = objects
         self._inventories = inventories
+        self._doubts = doubts
 
     async def look(self, progress: Progress) -> None:
         """Note on record what has become of the hooks that run."""
@@ -70,9 +64,10 @@ class HookRunner:
         for run in record.active:
             if run.state is not HookState.STARTING:
                 continue
-            live = await self._live(run.ref)
+            live = await self._objects.live(run.ref)
             if live is not None and annotation(live, RUN) == record.names.run_in(run.phase):
                 after = after.after(run, HookEvent.CREATED)
+                progress.inventory = progress.inventory.answered_hook(run.ref)
             else:
                 after = after.without(run)
         await self._keep(progress, record, after)
@@ -84,7 +79,7 @@ class HookRunner:
         fresh = [task for task in tasks if _is_to_start(record, task)]
         if not fresh:
             return
-        found = await together(self._there(task) for task in fresh)
+        found = await together(self._objects.there(task) for task in fresh)
         there = {task.ref: live for task, live in zip(fresh, found, strict=True)}
         target = progress.inventory.target
         if busy := next((task for task in fresh if _worker(task, there[task.ref], target)), None):
@@ -118,7 +113,8 @@ class HookRunner:
         for run in record.active:
             text = "terminated"
             try:
-                await self._clear(run.ref, progress.inventory.target, Propagation.BACKGROUND)
+                target = progress.inventory.target
+                await self._objects.clear(run.ref, target, Propagation.BACKGROUND)
             except (BadInput, Denied) as error:
                 # It runs on, and there is nothing to wait for.
                 text = f"{text}, but its object could not be deleted: {error.message}"
@@ -127,43 +123,7 @@ class HookRunner:
 
     async def is_there(self, ref: ObjectRef) -> bool:
         """Look whether a hook's object is in the cluster."""
-        return await self._live(ref) is not None
-
-    async def tidy(self, progress: Progress, propagation: Propagation) -> None:
-        """Let go of the hooks that are through, and delete those that are not wanted any more."""
-        record = progress.inventory.operation
-        active = {run.ref for run in record.active} if record is not None else set()
-        changed: list[HookEntry] = []
-        gone: list[ObjectRef] = []
-        for entry in progress.inventory.hooks.values():
-            if entry.ref in active:
-                continue
-            if not (entry.held or entry.unwanted):
-                if await self._went(entry.ref):
-                    gone.append(entry.ref)
-                continue
-            try:
-                if entry.unwanted:
-                    await self._clear(entry.ref, progress.inventory.target, propagation)
-                    gone.append(entry.ref)
-                elif await self._release(entry.ref):
-                    changed.append(replace(entry, held=False))
-                else:
-                    gone.append(entry.ref)
-            except FleetError as error:
-                progress.errors.append(error)
-        if changed or gone:
-            progress.inventory = progress.inventory.with_hooks(changed, gone)
-            self._inventories.note(progress.inventory)
-
-    async def _went(self, ref: ObjectRef) -> bool:
-        """Whether a hook's object that we let go of is gone, so that generated names do not pile up."""
-        if self._table.get(ref) is not None:
-            return False
-        try:
-            return await self._live(ref) is None
-        except FleetError:
-            return False
+        return await self._objects.live(ref) is not None
 
     async def _begin(self, tasks: Iterable[HookTask], progress: Progress) -> None:
         """Write down that hooks start, before the first of them exists."""
@@ -186,17 +146,17 @@ class HookRunner:
         for task in tasks:
             await self._started(task, BadInput(text), progress)
 
-    async def _tried(
-        self, task: HookTask, there: JsonObject | None, app: str
-    ) -> JsonObject | FleetError:
+    async def _tried(self, task: HookTask, there: JsonObject | None, app: str) -> FleetError | None:
+        """Make a hook's object, or return why it could not be made."""
         try:
-            return await self._made(task, there, app)
+            await self._objects.make(task, there, app)
         except FleetError as error:
+            self._doubts.take_in(task.ref, error)
             return error
+        self._doubts.seen(task.ref)
+        return None
 
-    async def _started(
-        self, task: HookTask, result: JsonObject | FleetError, progress: Progress
-    ) -> None:
+    async def _started(self, task: HookTask, result: FleetError | None, progress: Progress) -> None:
         """Note what became of a hook's creation."""
         record = progress.inventory.operation
         run = record.run_of(task) if record is not None else None
@@ -204,44 +164,22 @@ class HookRunner:
         assert run is not None, "its start is on record"
         if isinstance(result, BadInput | Denied):
             after = record.after(run, HookEvent.REFUSED, str(result))
-        elif isinstance(result, FleetError):
+        elif result is not None:
             # It may have been made all the same: the next run looks before it does anything.
             progress.errors.append(result)
             return
         else:
             after = self._created(record, run, task.ref)
+        progress.inventory = progress.inventory.answered_hook(task.ref)
         await self._keep(progress, record, after)
 
     def _created(self, record: OperationRecord, run: HookRun, ref: ObjectRef) -> OperationRecord:
         """Note that a hook is there; one of a kind that nobody rates is through with that."""
         after = record.after(run, HookEvent.CREATED)
-        seen = self._table.get(ref)
+        seen = self._objects.known(ref)
         if seen is None or seen.health is not None:
             return after
         return after.after(replace(run, state=HookState.RUNNING), event_of(None))
-
-    async def _made(self, task: HookTask, there: JsonObject | None, app: str) -> JsonObject:
-        """Make sure that a hook's object is there and of this run."""
-        resource = await self._resource(task)
-        body = hooks_of.body_of(task, app)
-        if there is not None and annotation(there, RUN) == task.run:
-            live = there
-        elif there is not None:
-            # No policy deletes it: as with Argo CD, the object that is there is brought up to date.
-            live = await self._cluster.apply(resource, body, force=True)
-        else:
-            failpoints.reach("hook.before-create")
-            try:
-                live = await self._cluster.create(resource, body)
-            except AlreadyExists as error:
-                live = await self._cluster.get(resource, task.ref.namespace, task.ref.name)
-                if annotation(live, RUN) != task.run:
-                    raise Transient(f"not created: {error.message}").at(
-                        object=str(task.ref)
-                    ) from error
-            failpoints.reach("hook.after-create")
-        self._table.observe(resource, live)
-        return live
 
     async def _make_room(
         self, tasks: list[HookTask], there: dict[ObjectRef, JsonObject | None], progress: Progress
@@ -249,21 +187,8 @@ class HookRunner:
         """Delete what hooks of an earlier operation left; the next run creates."""
         for task in tasks:
             live = there[task.ref]
-            if live is None:
-                continue
-            resource = await self._resource(task)
-            await self._let_go(resource, task.ref, live)
-            if live["metadata"].get("deletionTimestamp"):
-                continue
-            uid = str(live["metadata"].get("uid") or "")
-            with suppress(NotFound, Conflict):
-                await self._cluster.delete(
-                    resource,
-                    task.ref.namespace,
-                    task.ref.name,
-                    propagation=Propagation.FOREGROUND,
-                    uid=uid,
-                )
+            if live is not None:
+                await self._objects.make_room(task, live)
         first = tasks[0]
         progress.wait(
             Phase.APPLYING,
@@ -274,17 +199,14 @@ class HookRunner:
 
     async def _event(self, run: HookRun) -> tuple[HookEvent, str]:
         """Find out how a hook is that was created."""
-        seen = self._table.get(run.ref)
+        seen = self._objects.known(run.ref)
         if seen is None:
-            resource = await self._applier.served(run.ref)
-            if resource is None:
+            if not await self._objects.is_served(run.ref):
                 return HookEvent.VANISHED, "the cluster does not serve its kind any more"
             try:
-                live = await self._cluster.get(resource, run.ref.namespace, run.ref.name)
+                seen = await self._objects.observe(run.ref)
             except NotFound:
                 return HookEvent.VANISHED, "it was deleted before it was through"
-            self._table.observe(resource, live)
-            seen = self._table.get(run.ref)
             if seen is None:
                 return HookEvent.BUSY, run.message
         event = event_of(seen.health)
@@ -292,68 +214,6 @@ class HookRunner:
         if event is HookEvent.BUSY and seen.live.deleting:
             return HookEvent.VANISHED, "it was deleted before it was through"
         return event, message
-
-    async def _there(self, task: HookTask) -> JsonObject | None:
-        """Read whatever has a hook's name, as it is now."""
-        resource = await self._resource(task)
-        try:
-            return await self._cluster.get(resource, task.ref.namespace, task.ref.name)
-        except NotFound:
-            return None
-
-    async def _live(self, ref: ObjectRef) -> JsonObject | None:
-        """Read the metadata of whatever has a name; None where nothing has."""
-        resource = await self._applier.served(ref)
-        if resource is None:
-            return None
-        try:
-            return await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
-        except NotFound:
-            return None
-
-    async def _resource(self, task: HookTask) -> Resource:
-        shape = Manifest(
-            ref=task.ref, api_version=task.hook.api_version, body={}, wave=task.wave, key=task.key
-        )
-        return await self._applier.resource_for(shape)
-
-    async def _clear(self, ref: ObjectRef, target: str, propagation: Propagation) -> None:
-        """Delete a hook's object if it is there and ours."""
-        if not await self._release(ref):
-            return
-        failpoints.reach("hook.before-delete")
-        (done,) = await self._applier.delete(
-            [Change(ref=ref, reason=Reason.LEFT)], target, propagation
-        )
-        failpoints.reach("hook.after-delete")
-        if done.error is not None:
-            raise done.error
-
-    async def _release(self, ref: ObjectRef) -> bool:
-        """Take our finalizer off; whether the object is there."""
-        resource = await self._applier.served(ref)
-        if resource is None:
-            return False
-        try:
-            live = await self._cluster.get(resource, ref.namespace, ref.name, metadata_only=True)
-            await self._let_go(resource, ref, live)
-        except NotFound:
-            return False
-        return True
-
-    async def _let_go(self, resource: Resource, ref: ObjectRef, live: JsonObject) -> None:
-        finalizers = list(live["metadata"].get("finalizers") or ())
-        if FINALIZER not in finalizers:
-            return
-        left = [item for item in finalizers if item != FINALIZER]
-        version = live["metadata"].get("resourceVersion")
-        patch: JsonObject = {"metadata": {"finalizers": left, "resourceVersion": version}}
-        try:
-            await self._cluster.patch(resource, ref.namespace, ref.name, patch, metadata_only=True)
-        except Conflict as error:
-            raise Transient(f"finalizer not removed: {error.message}").at(
-                object=str(ref)
-            ) from error
 
     async def _keep(
         self, progress: Progress, before: OperationRecord, after: OperationRecord
@@ -392,7 +252,7 @@ def _is_foreign(task: HookTask, live: JsonObject | None, target: str) -> bool:
 
 def _worker(task: HookTask, live: JsonObject | None, target: str) -> str:
     """Name another application for which the object of a hook's name is a hook at work."""
-    if live is None or FINALIZER not in (live["metadata"].get("finalizers") or ()):
+    if live is None or not hooks_of.is_held(live):
         return ""
     owner = parse_tracking_id(annotation(live, TRACKING_ID))
     return owner[0] if owner is not None and owner[0] != target and owner[1] == task.ref else ""

@@ -17,6 +17,7 @@ from agents.records import Journal
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Corrupt, FleetError
 from fleet.kube.port import ClusterPort, Resource
+from fleet.model.identity import ObjectRef
 from fleet.runtime import log as fields
 from fleet.sync import inventorycodec
 from fleet.sync.inventory import Inventory, owners, rebuild
@@ -76,6 +77,10 @@ class Inventories:
     def applied(self) -> set[str]:
         """Digests of the artifacts that live objects came from."""
         return {item.applied for item in self._found.values() if item.applied}
+
+    def unanswered(self) -> Iterator[ObjectRef]:
+        """What may have been asked for and was never seen."""
+        return (ref for item in self._found.values() for ref in item.unanswered())
 
     def leaving(self, present: Iterable[str]) -> dict[str, Inventory]:
         """Inventories of targets that are not among those."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from agents.apply import propagation_of
 from agents.hooks import HookRunner
 from agents.inventory import Inventories
+from agents.leftovers import Leftovers
 from agents.operations import SyncFailed
 from agents.progress import Progress
 from agents.steps import Steps
@@ -35,9 +36,15 @@ class Leaving:
     """Runs the hooks of applications that leave."""
 
     def __init__(
-        self, hooks: HookRunner, steps: Steps, inventories: Inventories, clock: Clock
+        self,
+        hooks: HookRunner,
+        leftovers: Leftovers,
+        steps: Steps,
+        inventories: Inventories,
+        clock: Clock,
     ) -> None:
         self._hooks = hooks
+        self._leftovers = leftovers
         self._steps = steps
         self._inventories = inventories
         self._clock = clock
@@ -52,7 +59,7 @@ class Leaving:
             started = int(self._clock.now().timestamp())
             record = OperationRecord(id=_KIND, kind=_KIND, started=started, attempt=started)
             progress.inventory = progress.inventory.with_operation(record)
-        await self._hooks.tidy(progress, propagation_of(manner))
+        await self._leftovers.tidy(progress, propagation_of(manner))
 
     async def clear(self, progress: Progress, manner: Manner) -> None:
         """Delete what hooks of syncs left."""
@@ -62,7 +69,7 @@ class Leaving:
             for entry in progress.inventory.hooks.values()
             if entry.ref not in own
         )
-        await self._hooks.tidy(progress, propagation_of(manner))
+        await self._leftovers.tidy(progress, propagation_of(manner))
 
     async def run(self, phase: SyncPhase, progress: Progress, manner: Manner) -> bool:
         """Run the hooks of one phase; whether all of them are through."""
@@ -84,12 +91,12 @@ class Leaving:
         progress.inventory = progress.inventory.with_hooks(
             _last(entry, own) for entry in progress.inventory.hooks.values()
         )
-        await self._hooks.tidy(progress, propagation_of(manner))
+        await self._leftovers.tidy(progress, propagation_of(manner))
 
     async def release(self, progress: Progress) -> None:
         """Let go of hooks whose application leaves without its objects: they run on, and nobody follows them."""
         progress.inventory = progress.inventory.with_operation(None)
-        await self._hooks.tidy(progress, Propagation.ORPHAN)
+        await self._leftovers.tidy(progress, Propagation.ORPHAN)
 
     def _is_through(self, tasks: list[HookTask], progress: Progress) -> bool:
         record = progress.inventory.operation

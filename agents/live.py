@@ -20,7 +20,7 @@ from fleet.model.healthrules import HealthRules
 from fleet.model.identity import ObjectRef
 from fleet.model.report import Health
 from fleet.sync.drift import LiveObject, live_object
-from fleet.sync.hooks import RUN
+from fleet.sync.hooks import RUN, is_held
 from fleet.sync.manifest import annotation, metadata_of, parse_tracking_id
 
 _REMEMBERED = 1000
@@ -63,6 +63,8 @@ class LiveTable:
         self._ruled: dict[KindKey, bool] = {}
         self._unrated: dict[ObjectRef, JsonObject] = {}
         self.something_unrated = asyncio.Event()
+        self._held: dict[ObjectRef, str] = {}
+        """Objects that are held as hooks, with the application each is marked with."""
         self._gone: dict[ObjectRef, int] = {}
         """Versions at which objects went lately: an older answer that arrives later must not bring them back."""
 
@@ -125,6 +127,10 @@ class LiveTable:
         if written:
             seen = replace(seen, written=version)
         known[ref] = seen
+        if is_held(obj):
+            self._held[ref] = seen.app
+        else:
+            self._held.pop(ref, None)
         is_changed = before is None or before.live != seen.live or before.health != seen.health
         # Somebody may have put right what differed without taking a field of ours.
         if is_changed or (not written and _generation(before) != seen.generation):
@@ -144,6 +150,7 @@ class LiveTable:
         if before is None:
             return
         del known[ref]
+        self._held.pop(ref, None)
         self._notify(before, None)
 
     def settle(self, kind: KindKey, listed: set[ObjectRef], version: int, namespace: str) -> None:
@@ -160,6 +167,10 @@ class LiveTable:
     def get(self, ref: ObjectRef) -> Seen | None:
         """What is known of one object."""
         return self._seen.get(_key(ref), {}).get(ref)
+
+    def held(self, app: str) -> list[ObjectRef]:
+        """Objects that are marked as an application's and held as its hooks."""
+        return sorted(ref for ref, owner in self._held.items() if owner == app)
 
     def index(self, refs: Iterable[ObjectRef]) -> dict[ObjectRef, LiveObject]:
         """Those of the objects that are there, as the planner wants them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fleet.errors import FleetError, NotReady, Transient
+from fleet.model.identity import ObjectRef
 from fleet.model.report import Phase, ResourceResult
 from fleet.sync.inventory import Inventory
 
@@ -24,6 +25,8 @@ class Progress:
     results: list[ResourceResult] = field(default_factory=list)
     """What was pruned, and what could not be written."""
     errors: list[FleetError] = field(default_factory=list)
+    doubted: list[ObjectRef] = field(default_factory=list)
+    """What is not there and may still appear: a request that creates it was not answered."""
     look_again: float = float("inf")
     """Seconds after which to look again even if nothing happens."""
 
@@ -31,6 +34,11 @@ class Progress:
         """Note that the run ends here for now."""
         self.is_waiting = True
         self.phase, self.message = phase, message
+        self.look_again = min(self.look_again, seconds)
+
+    def doubt(self, ref: ObjectRef, seconds: float) -> None:
+        """Note that an object may still appear for so long."""
+        self.doubted.append(ref)
         self.look_again = min(self.look_again, seconds)
 
     def error(self) -> FleetError | None:

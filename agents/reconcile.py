@@ -19,9 +19,12 @@ from agents.board import Board
 from agents.comparisons import Comparisons
 from agents.conduct import Conductor
 from agents.desired import DesiredStates
+from agents.doubts import Doubts
 from agents.epilogue import Epilogue
+from agents.hookobjects import HookObjects
 from agents.hooks import HookRunner
 from agents.inventory import Inventories
+from agents.leftovers import Leftovers
 from agents.live import KindKey, LiveTable
 from agents.observe import Observer
 from agents.operations import Mode
@@ -85,9 +88,16 @@ class TargetSync:
 
     def __post_init__(self) -> None:
         self.sharing = Sharing()
-        self.hooks = HookRunner(self.cluster, self.table, self.applier, self.inventories)
-        self.steps = Steps(self.applier, self.inventories, self.table, self.pacer, self.hooks)
-        self.conductor = Conductor(self.inventories, self.hooks, self.pacer, self.clock)
+        doubts = Doubts(self.clock, self.inventories.unanswered())
+        objects = HookObjects(self.cluster, self.table, self.applier)
+        self.hooks = HookRunner(objects, self.inventories, doubts)
+        self.leftovers = Leftovers(objects, self.table, self.inventories, doubts)
+        self.steps = Steps(
+            self.applier, self.inventories, self.table, self.pacer, self.hooks, doubts
+        )
+        self.conductor = Conductor(
+            self.inventories, self.hooks, self.leftovers, self.pacer, self.clock
+        )
         self.rehearsal = Rehearsal(self.cluster, self.applier, Writer(self.cluster, self.clock))
         self.epilogue = Epilogue(self.table, self.applier, self.readiness, self.board)
 

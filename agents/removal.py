@@ -76,7 +76,7 @@ class Removal:
         if found.refused or inventory.deletion == "orphan":
             self._show(inventory, found.refused or _LEFT)
             await self.leaving.release(progress)
-            return True
+            return _is_certain(progress)
         shown = self.board.statuses.get(inventory.target)
         if shown is None or shown.phase is not Phase.DELETING:
             self._show(inventory, _LEFT)
@@ -91,7 +91,7 @@ class Removal:
         if not await self.leaving.run(SyncPhase.POST_DELETE, progress, manner):
             return False
         await self.leaving.end(progress, manner)
-        return True
+        return _is_certain(progress)
 
     async def _plan(self, target: str, inventory: Inventory, assignment: Assignment) -> Plan:
         discovery = await self.cluster.discovery()
@@ -136,6 +136,14 @@ class Removal:
                 objects=len(inventory.entries),
             )
         )
+
+
+def _is_certain(progress: Progress) -> bool:
+    """Whether nothing more of the application can appear: once it is forgotten nobody would clear that away."""
+    if progress.doubted:
+        text = f"waits to see whether {progress.doubted[0]} appears: its creation was not answered"
+        progress.wait(Phase.DELETING, text, _LOOK_AGAIN)
+    return not progress.doubted
 
 
 def _manner(inventory: Inventory) -> Manner:

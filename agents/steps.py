@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from agents import failpoints
 from agents.apply import Applied, Applier, propagation_of
+from agents.doubts import Doubts
 from agents.hooks import HookRunner
 from agents.inventory import Inventories
 from agents.live import LiveTable
@@ -42,12 +43,14 @@ class Steps:
         table: LiveTable,
         pacer: Pacer,
         hooks: HookRunner,
+        doubts: Doubts,
     ) -> None:
         self._applier = applier
         self._hooks = hooks
         self._inventories = inventories
         self._table = table
         self._pacer = pacer
+        self._doubts = doubts
 
     def paced(self, plan: Plan, progress: Progress) -> tuple[Step, ...]:
         """Leave out what may not be written again yet, and what comes after an object that cannot be written."""
@@ -113,6 +116,7 @@ class Steps:
             manifest = item.change.manifest
             assert manifest is not None, "the planner gives every apply its manifest"
             if item.error is not None:
+                self._doubts.take_in(item.change.ref, item.error)
                 self._pacer.failed(item.change.ref, manifest.digest, item.error)
                 if not isinstance(item.error, NotReady):
                     # Neither the end of an outage nor what a person repairs in the cluster is told by an event.
@@ -122,6 +126,7 @@ class Steps:
                 progress.results.append(_result(step, item, "SyncFailed"))
             elif item.live is not None:
                 done.append((manifest, item.live))
+                self._doubts.seen(item.change.ref)
                 self._pacer.applied(item.change.ref)
                 if item.change.reason in _REPAIRS:
                     self._pacer.healed(item.change.ref, manifest.digest)
@@ -157,6 +162,8 @@ class Steps:
 
     async def _prune(self, step: Step, progress: Progress, manner: Manner) -> None:
         failpoints.reach("prune.before-batch")
+        for ref in self._table.index(change.ref for change in step.changes):
+            self._doubts.seen(ref)
         results = await self._applier.delete(
             step.changes, progress.inventory.target, propagation_of(manner)
         )
@@ -166,7 +173,9 @@ class Steps:
             _result(step, item, "SyncFailed" if item.error is not None else "Pruned")
             for item in results
         ]
-        self._forget(progress, (item.change.ref for item in results if _is_gone(item)))
+        gone = [item for item in results if item.error is None and item.live is None]
+        self._forget(progress, (item.change.ref for item in gone if not item.is_anothers))
+        self._drop(progress, [item.change.ref for item in gone if item.is_anothers])
 
     async def _wait_gone(self, step: Step, progress: Progress) -> None:
         entries = progress.inventory.entries
@@ -177,22 +186,28 @@ class Steps:
             if self._table.get(ref) is None and await self._applier.gone(ref, entries[ref].uid)
         ]
         self._forget(progress, gone)
-        stuck = [ref for ref in left if ref in progress.inventory.entries]
+        done = {*gone, *progress.doubted}
+        stuck = [ref for ref in left if ref not in done]
         if stuck and not progress.errors:
             reason = await self._applier.why_not_gone(stuck[0])
             more = f" and {len(stuck) - 1} more" if len(stuck) > 1 else ""
             progress.wait(Phase.PRUNING, f"{stuck[0]}{more} {reason}", _LOOK_GONE)
 
     def _forget(self, progress: Progress, refs: Iterable[ObjectRef]) -> None:
-        gone = tuple(refs)
+        """Take off the record what is gone; what may still appear stays on it, and nothing waits for that."""
+        gone = []
+        for ref in refs:
+            if left := self._doubts.left(ref):
+                progress.doubt(ref, left)
+            else:
+                gone.append(ref)
+        self._drop(progress, gone)
+
+    def _drop(self, progress: Progress, gone: list[ObjectRef]) -> None:
         if gone:
             self._pacer.clear(gone)
             progress.inventory = progress.inventory.without(gone)
             self._inventories.note(progress.inventory)
-
-
-def _is_gone(item: Applied) -> bool:
-    return item.error is None and item.live is None
 
 
 def _goes_on(step: Step, failed_at: Place) -> bool:

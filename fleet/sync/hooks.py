@@ -158,6 +158,11 @@ def is_someones_hook(body: JsonObject) -> bool:
     return any(annotation(body, name) for name in (RUN, HOOK, HELM_HOOK))
 
 
+def is_held(body: JsonObject) -> bool:
+    """Whether our finalizer is on a live object, which says that the result of its run may not be on record."""
+    return FINALIZER in (metadata_of(body).get("finalizers") or ())
+
+
 def tasks(hooks: Iterable[Hook], attempt: Attempt) -> tuple[HookTask, ...]:
     """Make one task for each hook and phase, in order."""
     found = [_task(hook, phase, attempt) for hook in hooks for phase in hook.phases]

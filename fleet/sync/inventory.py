@@ -7,7 +7,7 @@ policy and the edges are in it because they are needed exactly when the assignme
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from fleet.codec.jsontypes import JsonObject
@@ -61,6 +61,8 @@ class HookEntry:
     """Our finalizer is on it, as far as is known."""
     unwanted: bool = False
     """It is to be deleted."""
+    unanswered: bool = False
+    """Its creation was asked for, and what came of that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,10 +177,25 @@ class Inventory:
 
     def starting_hooks(self, tasks: Iterable[HookTask]) -> Inventory:
         """Record hooks that are about to be created; what they were before as plain objects is nobody's any more."""
-        fresh = {task.ref: HookEntry(ref=task.ref, policies=task.hook.policies) for task in tasks}
+        fresh = {
+            task.ref: HookEntry(ref=task.ref, policies=task.hook.policies, unanswered=True)
+            for task in tasks
+        }
         found = {**self.hooks, **fresh}
         entries = {ref: entry for ref, entry in self.entries.items() if ref not in fresh}
         return self._stored_as(replace(self, hooks=dict(sorted(found.items())), entries=entries))
+
+    def unanswered(self) -> Iterator[ObjectRef]:
+        """Objects that may have been asked for, and of which nobody knows whether they came to be."""
+        yield from (ref for ref, entry in self.entries.items() if not (entry.body or entry.uid))
+        yield from (ref for ref, hook in self.hooks.items() if hook.unanswered)
+
+    def answered_hook(self, ref: ObjectRef) -> Inventory:
+        """Record that it is known whether a hook's object was created."""
+        entry = self.hooks.get(ref)
+        if entry is None or not entry.unanswered:
+            return self
+        return self.with_hooks([replace(entry, unanswered=False)])
 
     def with_hooks(self, changed: Iterable[HookEntry], gone: Iterable[ObjectRef] = ()) -> Inventory:
         """Record what became of hooks' objects."""

@@ -33,7 +33,7 @@ _PROTECTIONS = tuple(Protection)
 
 _HookRow = tuple[str, str, int]
 """Object, delete policies, and flags."""
-_HELD, _UNWANTED = 1, 2
+_HELD, _UNWANTED, _UNANSWERED = 1, 2, 4
 
 
 class _Shard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -177,7 +177,7 @@ def _protection(word: str) -> Protection:
 
 
 def _hook_row(entry: HookEntry) -> _HookRow:
-    flags = _HELD * entry.held + _UNWANTED * entry.unwanted
+    flags = _HELD * entry.held + _UNWANTED * entry.unwanted + _UNANSWERED * entry.unanswered
     return str(entry.ref), ",".join(sorted(entry.policies)), flags
 
 
@@ -189,6 +189,7 @@ def _hook_entry(row: _HookRow) -> HookEntry:
             policies=frozenset(DeletePolicy(word) for word in policies.split(",") if word),
             held=bool(flags & _HELD),
             unwanted=bool(flags & _UNWANTED),
+            unanswered=bool(flags & _UNANSWERED),
         )
     except (BadInput, ValueError) as error:
         raise Corrupt(f"inventory holds a hook that cannot be read: {ref}") from error
