@@ -59,8 +59,10 @@ class Fleet:
     """Keys that somebody else has, a document of a fleet repository or a set, with who that is: they come first."""
     makes: Mapping[str, frozenset[AppName]] = field(default_factory=dict)
     """Applications that each ApplicationSet makes now."""
-    healthy: Set[str] | None = None
-    """Children in force that are Healthy; None: waves do not wait, no rule rates Applications."""
+    rated: Set[str] = frozenset()
+    """Kinds whose health waves wait for."""
+    healthy: Set[str] = frozenset()
+    """Children in force of these kinds that are Healthy."""
     confirmed: Set[str] | None = None
     """Children that were seen leaving before everything was rendered again. What leaves goes only then: it may be on
     its way to another parent. None: no need to wait."""
@@ -336,12 +338,10 @@ def _adopt_wave(
 
 def _unwell(children: Iterable[Child], parent: Parent, fleet: Fleet) -> frozenset[str]:
     """Name what a later wave has to wait for; what has just come into force cannot be healthy yet."""
-    if fleet.healthy is None:
-        return frozenset()
     return frozenset(
         child.key
         for child in children
-        if child.kind == "Application"
+        if child.kind in fleet.rated
         and not (child.key in fleet.healthy and child.is_same(parent.in_force.get(child.key)))
     )
 

@@ -281,6 +281,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         facts=rollout_facts,
         look=queues.rollouts.add_after,
         dispatch=queues.clusters.add,
+        rolled=joints.rolled,
     )
     rollout_views = RolloutViews(state=state, rollouts=rollouts, facts=rollout_facts, clock=clock)
     dispatcher = Dispatcher(

@@ -19,6 +19,7 @@ from fleet.model.application import Application, Deletion
 from fleet.model.appset import ApplicationSet
 from fleet.model.identity import AppName, TargetId
 from fleet.model.project import AppProject
+from fleet.model.report import Health
 from fleet.model.target import Target
 from fleet.model.world import World
 from hub.accepted import PARENT, Rows
@@ -26,7 +27,8 @@ from hub.childsyncs import Request
 from hub.claims import NO_WAITS, REMOVALS, Claims, Waits
 from hub.judgement import Judge, Outcome
 from hub.parents import Fact, Parents
-from hub.state import Hold
+from hub.sethealth import rate
+from hub.state import Hold, SetStatus
 
 K = TypeVar("K", bound=str)
 
@@ -58,6 +60,7 @@ class Adoption:
     awaited: frozenset[TargetId] = frozenset()
     being_rendered: frozenset[TargetId] = frozenset()
     awaited_children: frozenset[AppName] = frozenset()
+    awaited_sets: frozenset[str] = frozenset()
 
     def lags(
         self,
@@ -69,6 +72,16 @@ class Adoption:
         changed = any(targets.get(id_) != target for id_, target in self.targets.items())
         judged = not self.parents or projects == self.judged_by
         return changed or not judged or not self.parents <= applications
+
+    def hears_of(self, sets: Mapping[str, SetStatus]) -> bool:
+        """Whether a set that a wave waits for is Healthy by its new result; one with a rollout tells of itself."""
+        plans = {
+            name: self.appsets[name].rollout for name in self.awaited_sets & self.appsets.keys()
+        }
+        return any(
+            rate(sets.get(name), is_rolling=plan is not None and not plan.invalid) is Health.HEALTHY
+            for name, plan in plans.items()
+        )
 
     def hold_back(self, outcome: Outcome) -> Waits:
         """Hold what is leaving and may come back by what does not render now."""
@@ -135,6 +148,7 @@ class Children:
             place = str(fact.target.id) if fact.target else name
             judge.outcome.problems += children.problems(fact.parent, choice, place)
         rows = {name: judge.outcome.rows.get(PARENT + name, Rows()) for name in choices}
+        awaited = {key for choice in choices.values() for key in choice.awaited}
         moving = [facts[name] for name, choice in choices.items() if choice.pending or choice.extra]
         return Adoption(
             choices=choices,
@@ -153,9 +167,8 @@ class Children:
             being_rendered=frozenset(
                 fact.target.id for fact in moving if fact.is_rendering and fact.target
             ),
-            awaited_children=frozenset(
-                AppName(key) for choice in choices.values() for key in choice.awaited
-            ),
+            awaited_children=frozenset(AppName(key) for key in awaited if "/" not in key),
+            awaited_sets=frozenset(key.partition("/")[2] for key in awaited if "/" in key),
         )
 
     def _confirm(self, claims: Claims, judge: Judge) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """What people are shown of an app of apps: a parent is as good as what it brings is in force. Pure reading.
 
 An Application that renders nothing but documents of the fleet needs no agent: the hub itself knows how it stands. Its
-health includes that of its children only where a rule of the fleet rates Applications, as in Argo CD.
+health includes that of its sets, and of its Applications only where a rule of the fleet rates these, as in Argo CD.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fleet.model.application import Application
 from fleet.model.identity import AppName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
 from fleet.wire import api
+from hub import sethealth
 from hub.state import State
 
 WORST_LAST = (Health.HEALTHY, Health.SUSPENDED, Health.PROGRESSING, Health.DEGRADED)
@@ -38,7 +39,7 @@ def shown(state: State, id_: TargetId, status: TargetStatus, of: Shown) -> Targe
         choice.pending or choice.extra or choice.refused or choice.loop
     ):
         status = msgspec.structs.replace(status, sync=Sync.OUT_OF_SYNC)
-    if state.rules.health.find(GROUP, "Application") is None or status.health not in WORST_LAST:
+    if status.health not in WORST_LAST:
         return status
     healths = [status.health, *_healths(state, choice, of)]
     return msgspec.structs.replace(
@@ -108,12 +109,16 @@ def _row(state: State, child: Child, choice: Choice, of: Shown) -> api.ChildRow:
 
 
 def _healths(state: State, choice: Choice, of: Shown) -> Iterator[Health]:
+    are_rated = state.rules.health.find(GROUP, "Application") is not None
     for child in choice.in_force.values():
-        yield from _health(state, child, of)
+        if are_rated or child.kind != "Application":
+            yield from _health(state, child, of)
 
 
 def _health(state: State, child: Child, of: Shown) -> Iterator[Health]:
-    if child.kind == "Application":
+    if child.kind == "ApplicationSet":
+        yield sethealth.health(state, child.name)
+    elif child.kind == "Application":
         name = AppName(child.name)
         for cluster in sorted(state.placement.places.get(name, ())):
             yield of(TargetId(cluster, name)).health

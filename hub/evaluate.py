@@ -221,9 +221,11 @@ class Evaluator:
             children=adoption.choices,
             unrendered=unrendered,
             awaited=adoption.awaited | _targets_of(adoption.awaited_children, targets),
+            awaited_sets=adoption.awaited_sets,
             being_rendered=adoption.being_rendered,
             letting_go=waits.letting_go(),
-            is_restless=adoption.lags(targets, applications.keys(), world.projects),
+            is_restless=adoption.hears_of(outcome.sets)
+            or adoption.lags(targets, applications.keys(), world.projects),
             evaluated=True,
         )
 

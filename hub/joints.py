@@ -16,8 +16,10 @@ from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 from fleet.model.identity import ClusterName, TargetId
+from fleet.model.report import Health
 from fleet.runtime.clock import Clock
 from fleet.runtime.queue import WorkQueue
+from hub import sethealth
 from hub.poller import Poller
 from hub.records import Records
 from hub.state import State
@@ -191,6 +193,13 @@ class Joints:
         """A cluster has an agent now."""
         self.queues.evaluate()
         self.queues.clusters.add(cluster)
+
+    def rolled(self, name: str) -> None:
+        """The rollout of a set is through: a wave may have waited for that."""
+        if name not in self.state.desired.awaited_sets:
+            return
+        if sethealth.health(self.state, name, self.is_rendering) is Health.HEALTHY:
+            self.queues.brought()
 
     def _news(self, ids: Iterable[TargetId]) -> None:
         """Children may come into force by what others have come to."""

@@ -22,6 +22,7 @@ from fleet.model.report import Health
 from fleet.model.target import Target
 from fleet.model.world import World
 from fleet.targets import find_project, refusal
+from hub import sethealth
 from hub.accepted import BY_HAND, PARENT, Accepted, Rows
 from hub.childsyncs import ChildSyncs
 from hub.state import State
@@ -218,7 +219,8 @@ class Parents:
         return Fleet(
             others=self._others(world),
             makes=self._makes(facts),
-            healthy=self._healthy(facts) if self._waves_wait() else None,
+            rated=self._rated(),
+            healthy=self._healthy(facts),
             confirmed=confirmed,
         )
 
@@ -318,19 +320,27 @@ class Parents:
         sets = self.state.desired.sets
         return {name: frozenset(sets[name].applications) for name in names if name in sets}
 
-    def _waves_wait(self) -> bool:
-        """Whether a rule of the fleet rates Applications: without one Argo CD's waves do not wait for them."""
-        return self.state.rules.health.find(GROUP, "Application") is not None
+    def _rated(self) -> frozenset[str]:
+        """The kinds that waves wait for: Applications only by a rule of the fleet, sets always, as in Argo CD."""
+        is_rated = self.state.rules.health.find(GROUP, "Application") is not None
+        return frozenset({"ApplicationSet", "Application"} if is_rated else {"ApplicationSet"})
 
     def _healthy(self, facts: Iterable[Fact]) -> set[str]:
+        rated = self._rated()
         return {
             key
             for fact in facts
             for key, child in fact.parent.in_force.items()
-            if child.kind == "Application" and self._is_healthy(AppName(child.name))
+            if child.kind in rated and self._is_healthy(child)
         }
 
-    def _is_healthy(self, name: AppName) -> bool:
+    def _is_healthy(self, child: Child) -> bool:
+        if child.kind == "ApplicationSet":
+            found = sethealth.health(self.state, child.name, self.is_rendering)
+            return found is Health.HEALTHY
+        return self._is_at_its_best(AppName(child.name))
+
+    def _is_at_its_best(self, name: AppName) -> bool:
         """Whether an Application is Healthy at its newest artifact."""
         state = self.state
         for cluster in state.placement.places.get(name, ()):

@@ -54,6 +54,8 @@ class Rollouts:
     """Told a set that is to be looked at, and in how many seconds: more news may come meanwhile."""
     dispatch: Callable[[ClusterName], None]
     """Told a cluster whose gates changed."""
+    rolled: Callable[[str], None] = lambda _name: None
+    """Told a set whose rollout is through, at every look."""
     _rollouts: dict[str, Rollout] = field(default_factory=dict)
     _open: dict[str, int | None] = field(default_factory=dict)
     """The open step of each set at the last look."""
@@ -269,6 +271,7 @@ class Rollouts:
     async def _write(self, name: str, advanced: Advanced) -> None:
         """Durable first, then visible; only what changed is written."""
         before, after = self._rollouts.get(name), advanced.rollout
+        seen = {id_: self._brought(id_, member) for id_, member in after.members.items()}
         known = before.members if before else {}
         news = {id_: m for id_, m in after.members.items() if known.get(id_) != m}
         gone = known.keys() - after.members.keys()
@@ -284,8 +287,20 @@ class Rollouts:
         self._install(name, after)
         self._open[name] = advanced.open_step
         self._tell(name, before, after, news)
+        if advanced.open_step is None:
+            self.state.rolled[name] = seen
+            self.rolled(name)
+        else:
+            self.state.rolled.pop(name, None)
         for cluster in sorted({id_.cluster for id_ in (*news, *gone)}):
             self.dispatch(cluster)
+
+    def _brought(self, id_: TargetId, member: Member) -> str:
+        """The artifact that a rollout has nothing left to do for: of what takes no part in it, whatever git wants."""
+        if member.state is TargetState.HEALTHY and id_ not in self.state.pins:
+            return member.digest
+        candidate = self.state.candidates.get(id_)
+        return candidate.digest if candidate else ""
 
     def _tell(
         self, name: str, before: Rollout | None, after: Rollout, news: Mapping[TargetId, Member]
@@ -340,6 +355,7 @@ class Rollouts:
         )
         del self._rollouts[name]
         self._open.pop(name, None)
+        self.state.rolled.pop(name, None)
         for id_ in rollout.members:
             self._sets.pop(id_, None)
             self.dispatch(id_.cluster)

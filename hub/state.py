@@ -110,6 +110,8 @@ class Desired:
     """Targets that may bring children, of which nothing is known yet."""
     awaited: frozenset[TargetId] = frozenset()
     """Targets whose news may let children come into force."""
+    awaited_sets: frozenset[str] = frozenset()
+    """ApplicationSets that a wave waits for."""
     being_rendered: frozenset[TargetId] = frozenset()
     """Targets that would have changed what they bring, had they not been about to be rendered."""
     letting_go: Mapping[str, frozenset[TargetId]] = field(default_factory=dict)
@@ -149,6 +151,8 @@ class State:
     holds: dict[str, Hold] = field(default_factory=dict)
     approvals: dict[str, str] = field(default_factory=dict)
     """Subject -> digest of what was approved."""
+    rolled: dict[str, Mapping[TargetId, str]] = field(default_factory=dict)
+    """By ApplicationSet whose rollout is through: the artifact of each target that nothing is left to do for."""
     pins: dict[TargetId, Pin] = field(default_factory=dict)
     rules: ClusterRules = NO_RULES
     """What holds for every target: the fleet's own health rules, and what it never compares."""

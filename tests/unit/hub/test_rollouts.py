@@ -56,6 +56,31 @@ async def test_the_next_step_opens_when_the_one_before_is_healthy(bench: Bench) 
     assert (await bench.section("b")).held is None
 
 
+async def test_a_rollout_says_when_it_is_through(bench: Bench) -> None:
+    told: list[str] = []
+    bench.rollouts.rolled = told.append
+    await deployed(bench)
+    everywhere = {target_id(name): "d1" for name in FLEET}
+    assert (bench.state.rolled, set(told)) == ({"web": everywhere}, {"web"})
+    bench.rendering.add(target_id("a"))
+    bench.commit("d2", "b", "c")
+    await bench.settle()
+    assert bench.state.rolled == {}
+    bench.rendering.clear()
+    bench.bad.add("d2")
+    bench.commit("d2")
+    told.clear()
+    await bench.settle()
+    assert (bench.state.rolled, told) == ({}, [])
+    bench.bad.clear()
+    await bench.settle()
+    assert set(bench.state.rolled["web"].values()) == {"d2"}
+    assert told
+    bench.want(FLEET, appset=False)
+    await bench.settle()
+    assert bench.state.rolled == {"web": dict.fromkeys(everywhere, "d2")}
+
+
 async def test_a_first_deployment_goes_through_the_steps(bench: Bench) -> None:
     bench.bad.add("d1")
     bench.want(FLEET)

@@ -120,6 +120,25 @@ def test_what_leaves_goes_only_when_it_was_seen_leaving_before() -> None:
     assert not decide(parent("p", [], ["x"]), confirmed=first.leaving)["p"].in_force
 
 
+RATED = frozenset({"Application", "ApplicationSet"})
+
+
+@pytest.mark.parametrize(
+    ("rated", "expected"),
+    [
+        (frozenset(), {"a", "ApplicationSet/s", "b"}),
+        ({"ApplicationSet"}, {"a", "ApplicationSet/s"}),
+        (RATED, {"a"}),
+    ],
+    ids=["nothing", "sets", "sets-and-applications"],
+)
+def test_waves_wait_for_the_kinds_that_are_rated(rated: set[str], expected: set[str]) -> None:
+    waves = [child("a", wave=0), child("ApplicationSet/s", wave=1), child("b", wave=2)]
+    assert set(decide(parent("p", waves), rated=rated)["p"].in_force) == expected
+    well = decide(parent("p", waves, expected), rated=rated, healthy=expected)["p"]
+    assert set(well.in_force) > expected or not rated
+
+
 def test_waves_wait_for_health_where_it_is_rated() -> None:
     waves = [
         child("a", wave=0),
@@ -127,13 +146,13 @@ def test_waves_wait_for_health_where_it_is_rated() -> None:
         child("AppProject/c", wave=2),
         child("d", wave=3),
     ]
-    found = decide(parent("p", waves), healthy=frozenset())["p"]
+    found = decide(parent("p", waves), rated=RATED)["p"]
     assert (list(found.in_force), list(found.awaited)) == (["a"], ["a"])
-    found = decide(parent("p", waves, ["a"]), healthy={"a"})["p"]
+    found = decide(parent("p", waves, ["a"]), rated=RATED, healthy={"a"})["p"]
     assert (sorted(found.in_force), list(found.awaited)) == (["a", "b"], ["b"])
-    found = decide(parent("p", waves, ["a", "b"]), healthy={"a", "b"})["p"]
+    found = decide(parent("p", waves, ["a", "b"]), rated=RATED, healthy={"a", "b"})["p"]
     assert set(found.in_force) == {"a", "b", "AppProject/c", "d"}
-    found = decide(parent("p", waves, ["a", "b", "AppProject/c", "d"]), healthy={"b"})["p"]
+    found = decide(parent("p", waves, ["a", "b", "AppProject/c", "d"]), rated=RATED, healthy={"b"})["p"]
     assert not found.awaited, "nothing waits when nothing is to change"
 
 
