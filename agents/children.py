@@ -1,14 +1,19 @@
-"""Objects that controllers made for an application's: found by owner references, only where a kind is known to have some."""
+"""Objects that controllers made for an application's: what belongs to it by `agents.ownership`, of the kinds that are known to
+be made, and how each of them is. Which they are is read from metadata; only they are read whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from agents.apply import together
 from agents.live import ref_of
+from agents.ownership import Ownership, Roots
 from fleet.codec.jsontypes import JsonObject
-from fleet.errors import Transient
+from fleet.errors import NotReady
+from fleet.health.assess import assess, has_rule
+from fleet.health.result import HealthResult
+from fleet.kube.errors import NotFound
 from fleet.kube.port import ClusterPort, Discovery, Resource
 from fleet.model.identity import ObjectRef
 
@@ -25,39 +30,46 @@ _MADE_BY: Mapping[_Kind, tuple[_Kind, ...]] = {
     ("", "ReplicationController"): (_POD,),
     ("", "Service"): (("discovery.k8s.io", "EndpointSlice"),),
 }
-_MOST = 20_000
-"""Objects of a namespace that are looked through."""
+_SINGLY = 8
+"""More of a kind and namespace than this are read by a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """An object and the one that owns it."""
+    """An object, the one that owns it, and how it is."""
 
     ref: ObjectRef
     parent: ObjectRef
-    body: JsonObject
+    created: str = ""
+    health: HealthResult | None = None
 
 
-async def children(
-    cluster: ClusterPort, discovery: Discovery, parents: Mapping[str, ObjectRef]
-) -> list[Child]:
-    """Find what these objects (by UID) own, and what that owns."""
-    places = {
-        (resource, namespace)
-        for kind, namespace in _sought(parents.values())
-        if (resource := discovery.preferred(*kind)) is not None
-    }
-    listed = await together(
-        _listed(cluster, resource, namespace)
-        for resource, namespace in sorted(places, key=lambda place: (place[0].kind, place[1]))
-    )
-    left = [item for found in listed for item in found]
-    owners = dict(parents)
-    result: list[Child] = []
-    while found := [child for ref, body in left if (child := _child(ref, body, owners))]:
-        result += found
-        owners = {str(child.body["metadata"].get("uid") or ""): child.ref for child in found}
-    return result
+async def children(cluster: ClusterPort, discovery: Discovery, roots: Roots) -> list[Child]:
+    """Find what an application's objects own, and what that owns; parents first. Raises NotReady where not all can be seen."""
+    ownership = Ownership(cluster, discovery, roots)
+    found: list[Child] = []
+    for kind, namespace in sorted(_sought(roots)):
+        resource = discovery.preferred(*kind)
+        if resource is None:
+            continue
+        owned = await ownership.owned(resource, namespace)
+        wanted = {item.object.ref for item, _ in owned}
+        health = await _health(cluster, resource, namespace, wanted)
+        found += [
+            Child(item.object.ref, parent, item.created, health.get(item.object.ref))
+            for item, parent in owned
+        ]
+    if ownership.hidden:
+        raise NotReady(f"not all can be looked through: {'; '.join(sorted(ownership.hidden))}")
+    return _parents_first(found, roots)
+
+
+def _parents_first(found: Iterable[Child], roots: Collection[ObjectRef]) -> list[Child]:
+    left, parents, ordered = list(found), set(roots), []
+    while level := [child for child in left if child.parent in parents]:
+        ordered += level
+        parents = {child.ref for child in level}
+    return ordered
 
 
 def _sought(parents: Iterable[ObjectRef]) -> Collection[tuple[_Kind, str]]:
@@ -72,22 +84,38 @@ def _sought(parents: Iterable[ObjectRef]) -> Collection[tuple[_Kind, str]]:
     return found
 
 
-async def _listed(
-    cluster: ClusterPort, resource: Resource, namespace: str
-) -> list[tuple[ObjectRef, JsonObject]]:
-    found: list[tuple[ObjectRef, JsonObject]] = []
-    async for page in cluster.pages(resource, namespace=namespace):
-        found += [(ref_of(resource, item), item) for item in page.items]
-        if len(found) > _MOST:
-            raise Transient(
-                f"namespace {namespace} has more than {_MOST} {resource.plural}: too many to look through"
-            )
+async def _health(
+    cluster: ClusterPort, resource: Resource, namespace: str, wanted: Collection[ObjectRef]
+) -> Mapping[ObjectRef, HealthResult | None]:
+    """Rate objects one by one as they are read; none is kept."""
+    if not (wanted and has_rule(resource.group, resource.kind)):
+        return {}
+    bodies = (
+        _singly(cluster, resource, wanted)
+        if len(wanted) <= _SINGLY
+        else _listed(cluster, resource, namespace)
+    )
+    found = {}
+    async for body in bodies:
+        ref = ref_of(resource, body)
+        if ref in wanted:
+            found[ref] = assess(body)
     return found
 
 
-def _child(ref: ObjectRef, body: JsonObject, owners: Mapping[str, ObjectRef]) -> Child | None:
-    for owner in body["metadata"].get("ownerReferences") or ():
-        parent = owners.get(str(owner.get("uid") or ""))
-        if parent is not None:
-            return Child(ref, parent, body)
-    return None
+async def _singly(
+    cluster: ClusterPort, resource: Resource, wanted: Iterable[ObjectRef]
+) -> AsyncIterator[JsonObject]:
+    for ref in wanted:
+        try:
+            yield await cluster.get(resource, ref.namespace, ref.name)
+        except NotFound:
+            continue
+
+
+async def _listed(
+    cluster: ClusterPort, resource: Resource, namespace: str
+) -> AsyncIterator[JsonObject]:
+    async for page in cluster.pages(resource, namespace=namespace):
+        for item in page.items:
+            yield item

@@ -19,7 +19,6 @@ from agents.inventory import Inventories
 from agents.live import LiveTable
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, FleetError
-from fleet.health.assess import assess
 from fleet.health.result import HealthResult
 from fleet.kube.port import ClusterPort
 from fleet.model.assignment import Section
@@ -99,20 +98,20 @@ class LiveReader:
         discovery = await self.cluster.discovery()
         desired = self.states.light(section, discovery)
         rows = self._rows(desired)
-        owners = {
-            seen.live.uid: ref
+        roots = {
+            ref: seen.live.uid
             for ref in desired.refs
             if (seen := self.table.get(ref)) is not None and seen.live.uid
         }
-        for child in await children(self.cluster, discovery, owners):
-            result = assess(child.body)
+        for child in await children(self.cluster, discovery, roots):
+            result = child.health
             rows.append(
                 ResourceRow(
                     ref=str(child.ref),
                     parent=str(child.parent),
                     health=result.status.value if result else "",
                     message=result.message if result else "",
-                    created=str(child.body["metadata"].get("creationTimestamp") or ""),
+                    created=child.created,
                 )
             )
         return rows

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from agents.live import ref_of
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.errors import FleetError, NotReady
 from fleet.kube.port import ClusterPort, Discovery, Resource
@@ -30,11 +31,20 @@ class Owner:
     uid: str
 
 
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """An object that others own."""
+
+    object: Owner
+    owners: tuple[Owner, ...]
+    created: str = ""
+
+
 Roots = Mapping[ObjectRef, str]
 """An application's own objects and their UIDs; empty where none was ever applied."""
 
 _Kind = tuple[Resource, str]
-_Owners = Mapping[str, tuple[Owner, ...]]
+_Found = Mapping[str, Owned]
 
 
 class Ownership:
@@ -44,7 +54,7 @@ class Ownership:
         self._cluster = cluster
         self._discovery = discovery
         self._roots = roots
-        self._listed: dict[_Kind, _Owners] = {}
+        self._listed: dict[_Kind, _Found] = {}
         self.hidden: set[str] = set()
         """Kinds that could not be looked through, and why."""
 
@@ -56,6 +66,16 @@ class Ownership:
         """Read the owner references of an object in a namespace."""
         found = (body.get("metadata") or {}).get("ownerReferences") or ()
         return tuple(self._owner(item, namespace) for item in found if isinstance(item, dict))
+
+    async def owned(self, resource: Resource, namespace: str) -> list[tuple[Owned, ObjectRef]]:
+        """Return the objects of a kind that belong to the application by an owner, each with that one."""
+        found = []
+        for item in (await self._all(resource, namespace)).values():
+            for owner in item.owners:
+                if await self._has(owner, None, _DEEPEST):
+                    found.append((item, owner.ref))
+                    break
+        return found
 
     async def _has(self, item: Owner, owners: Iterable[Owner] | None, depth: int) -> bool:
         if item.ref in self._roots:
@@ -75,23 +95,29 @@ class Ownership:
         # Objects of no namespace own what they like in every one: nothing is listed for them.
         if resource is None or not resource.namespaced or "list" not in resource.verbs:
             return ()
-        kind = (resource, item.ref.namespace)
+        found = (await self._all(resource, item.ref.namespace)).get(item.uid)
+        return found.owners if found is not None else ()
+
+    async def _all(self, resource: Resource, namespace: str) -> _Found:
+        kind = (resource, namespace)
         if kind not in self._listed:
             self._listed[kind] = await self._list(*kind)
-        return self._listed[kind].get(item.uid, ())
+        return self._listed[kind]
 
-    async def _list(self, resource: Resource, namespace: str) -> _Owners:
+    async def _list(self, resource: Resource, namespace: str) -> _Found:
         if len(self._listed) >= _MOST_KINDS:
             self.hidden.add(f"{resource.plural}: more than {_MOST_KINDS} kinds to look through")
             return {}
-        found: dict[str, tuple[Owner, ...]] = {}
+        found: dict[str, Owned] = {}
         try:
             async for page in self._cluster.pages(
                 resource, namespace=namespace, metadata_only=True
             ):
                 for item in page.items:
                     if owners := self.owners_of(item, namespace):
-                        found[str(item["metadata"].get("uid") or "")] = owners
+                        uid = str(item["metadata"].get("uid") or "")
+                        created = str(item["metadata"].get("creationTimestamp") or "")
+                        found[uid] = Owned(Owner(ref_of(resource, item), uid), owners, created)
                 if len(found) > _MOST:
                     raise NotReady(f"more than {_MOST} of them in namespace {namespace}")
         except FleetError as error:

@@ -201,3 +201,32 @@ async def test_a_foreign_object_is_a_mistake_and_not_one_without_differences(
     await shown(spoke, make, make.config_map("data", a="1"))
     with pytest.raises(BadInput, match="no object /ConfigMap:default/foreign"):
         await spoke.core.reader().diff("app", (ObjectRef("", "ConfigMap", "default", "foreign"),))
+
+
+async def test_what_controllers_made_is_found_by_metadata_and_rated_whole(
+    spoke: Any, make: Any
+) -> None:
+    await shown(spoke, make, make.deployment("web"))
+    web = spoke.cluster.objects("Deployment")["default/web"]
+    discovery = await spoke.cluster.discovery()
+    stranger = {**web, "metadata": {**web["metadata"], "uid": "another's"}}
+    seen = {"observedGeneration": 1, "availableReplicas": 0}
+    for number in range(20):
+        owner = web if number < 10 else stranger
+        body = owned(
+            spoke, "ReplicaSet", f"web-{number:02}", owner, spec={"replicas": 0}, status=seen
+        )
+        await spoke.cluster.create(discovery.preferred("apps", "ReplicaSet"), body)
+        spoke.cluster.put_status("ReplicaSet", "default", f"web-{number:02}", seen)
+    lists: list[tuple[str, bool]] = []
+    pages = spoke.cluster.pages
+
+    def noted(resource: Any, **more: Any) -> Any:
+        lists.append((resource.kind, more.get("metadata_only", False)))
+        return pages(resource, **more)
+
+    spoke.cluster.pages = noted
+    rows = [row for row in await spoke.core.reader().resources("app") if row.parent]
+    assert [row.ref.rpartition("/")[2] for row in rows] == [f"web-{n:02}" for n in range(10)]
+    assert {row.health for row in rows} == {"Healthy"}
+    assert lists == [("Pod", True), ("ReplicaSet", True), ("ReplicaSet", False)]
