@@ -54,7 +54,11 @@ def own_urls(
     theirs = []
     for pair in pairs:
         ((named, folder),) = parse_repositories([pair]).items()
-        if LocalRepository.find(folder).git_dir == repository.git_dir:
+        try:
+            is_ours = LocalRepository.find(folder).git_dir == repository.git_dir
+        except BadInput as error:
+            raise BadInput(f"--repo {pair!r}: {error.message}") from None
+        if is_ours:
             ours.append(named)
         else:
             theirs.append(pair)

@@ -19,6 +19,7 @@ from fleet.cli.foresight import InForce, hold
 from fleet.cli.inputs import Inputs
 from fleet.cli.manifests import Manifests, NotHere, Rendered, Sources, failure, sources_of
 from fleet.cli.objectdiffs import by_reference, compare
+from fleet.codec.equality import same
 from fleet.codec.jsontypes import JsonObject
 from fleet.codec.redaction import redact
 from fleet.errors import FleetError
@@ -92,7 +93,8 @@ class Comparison:
 
     async def _target(self, id_: TargetId) -> ApplicationChange | None:
         old, new = self._base.application(id_), self._head.application(id_)
-        document = unified(_shown(old), _shown(new))
+        shown = _shown(old), _shown(new)
+        document = "" if same(*shown) else unified(*shown)  # writing YAML is slow
         old_sources, new_sources = await self._base.sources(old), await self._head.sources(new)
         objects: tuple[ObjectChange, ...] = ()
         unchecked = "not asked for"

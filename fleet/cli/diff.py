@@ -29,7 +29,7 @@ def diff(
         str, typer.Option("--from", metavar="REV", help="What is merged into: origin/main.")
     ],
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="The fleet repo, or its folder of documents.")
+        Path, typer.Argument(metavar="DIR", help="The fleet repo, or its folder of documents.")
     ] = Path(),
     head: Annotated[
         str, typer.Option("--to", metavar="REV", help="What would be merged.")
@@ -47,14 +47,22 @@ def diff(
         ),
     ] = None,
     url: Annotated[
-        str, typer.Option(help="What documents call this repository, instead of its origin's URL.")
+        str,
+        typer.Option(
+            metavar="URL", help="What documents call this repository, instead of its origin's URL."
+        ),
     ] = "",
     branch: Annotated[
-        str, typer.Option(help="The branch that is merged into: sources may name it.")
+        str,
+        typer.Option(metavar="NAME", help="The branch that is merged into: sources may name it."),
     ] = "main",
     manifests: Annotated[
         bool,
-        typer.Option(" /--no-manifests", help="Compare Applications alone; nothing is rendered."),
+        typer.Option(
+            " /--no-manifests",
+            help="Compare Applications alone; nothing is rendered.",
+            show_default=False,
+        ),
     ] = True,
     output: Annotated[
         DiffFormat, typer.Option("--output", "-o", help="Output format.", case_sensitive=False)
@@ -62,8 +70,11 @@ def diff(
 ) -> None:
     """Show what differs between two revisions of a fleet repo: Applications of each cluster, and their manifests.
 
-    Works offline on the repository that DIR is in, whatever is checked out. Exit status 0 without differences, 3 with
-    some, 1 when documents or manifests at --to are broken.
+    Works offline on the commits of the repository that DIR is in, whatever is
+    checked out; what is not committed is not looked at.
+
+    Exit status 0 without differences, 3 with some, 1 when documents or manifests
+    at --to are broken.
     """
     from fleet.cli.diffing import Request, compare_revisions
 

@@ -65,7 +65,10 @@ async def _compare(base: Side, head: Side, folder: str, *, manifests: bool) -> F
     old_files = await asyncio.to_thread(base.read_fleet, folder)
     new_files = await asyncio.to_thread(head.read_fleet, folder)
     if not old_files.documents and not new_files.documents and not new_files.broken:
-        raise BadInput(f"no documents below {folder or '.'} at either revision", hint="--path")
+        raise BadInput(
+            f"no documents below {folder or '.'} at either revision",
+            hint="--path FOLDER says where they are",
+        )
     old, new = await check_fleet(old_files, base), await check_fleet(new_files, head)
     renders = Manifests(head) if manifests else None
     try:

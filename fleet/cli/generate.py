@@ -54,8 +54,10 @@ def generate(
 ) -> None:
     """Print the Applications that an ApplicationSet generates, without a hub.
 
-    On an error standard output still holds the Applications that would be applied, standard error has a line
-    "reason: message" for each (for several of one set one more, "ErrorOccurred: ", as the condition sums them up), and the exit status is 1.
+    On an error standard output still holds the Applications that would be
+    applied, standard error has a line "reason: message" for each (for several of
+    one set one more, "ErrorOccurred: ", as the condition sums them up), and the
+    exit status is 1.
     """
     from fleet.cli.generation import Request, generate_all
 

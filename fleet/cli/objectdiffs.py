@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from fleet.codec.equality import same
 from fleet.codec.jsontypes import JsonObject
 from fleet.render import artifact
 from fleet.sync.diff import unified
@@ -37,7 +38,7 @@ def compare(old: Objects, new: Objects) -> tuple[ObjectChange, ...]:
     changes = []
     for ref in sorted(old.keys() | new.keys()):
         before, after = old.get(ref), new.get(ref)
-        if before != after:
+        if not same(before, after):
             change = "added" if before is None else "removed" if after is None else "changed"
             changes.append(ObjectChange(ref=ref, change=change, diff=unified(before, after)))
     return tuple(changes)

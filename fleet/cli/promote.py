@@ -17,13 +17,16 @@ def promote(
     ],
     target: Annotated[str, typer.Option("--to", metavar="ENVIRONMENT", help="Where it shall run.")],
     app: Annotated[str, typer.Option("--app", metavar="NAME", help="The application.")],
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The repository.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The repository.")] = Path(),
     path: Annotated[
         str, typer.Option(metavar="FOLDER", help="Only files below it, whatever they are called.")
     ] = "",
     base: Annotated[str, typer.Option(metavar="REV", help="The commit to start from.")] = "HEAD",
     branch: Annotated[
-        str, typer.Option(help="Name of the new branch; promote/APP-FROM-to-TO by default.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Name of the new branch; promote/APP-FROM-to-TO by default."
+        ),
     ] = "",
     files: Annotated[
         bool, typer.Option("--files", help="Copy whole files, not only the versions in them.")
@@ -34,8 +37,11 @@ def promote(
 ) -> None:
     """Write what an application needs to run in TO as it runs in FROM, as a commit on a new branch.
 
-    Environments may be folders or files (apps/web/staging, values-staging.yaml), revisions in Applications and list
-    elements of ApplicationSets, or branches. Neither the working tree nor the current branch is touched.
+    Environments may be folders or files (apps/web/staging, values-staging.yaml),
+    revisions in Applications and list elements of ApplicationSets, or branches.
+
+    Neither the working tree nor the current branch is touched, and only what is
+    committed is looked at.
     """
     from fleet.cli.environments import Asked
     from fleet.cli.promotion import Request, promote

@@ -54,6 +54,8 @@ class Promotion:
 
 def promote(request: Request) -> Promotion:
     """Find the change and, unless it is a dry run, commit it; raises BadInput where it cannot tell what is meant."""
+    if not request.folder.is_dir():
+        raise BadInput(f"{request.folder} is not a directory")
     repository = LocalRepository.find(request.folder)
     asked = request.asked
     if asked.source == asked.target:
@@ -122,10 +124,14 @@ def _promotion(view: _View, request: Request) -> Promotion:
     differing = [path for path, target in pairs.items() if _differs(view, path, view, target)]
     if differing:
         promotion.notes.append(
-            f"versions are the same, but {len(differing)} files differ: {', '.join(differing[:5])}; "
-            "--files copies them whole"
+            f"versions are the same, but {_files(len(differing))}: {', '.join(differing[:5])}; "
+            "--files copies whole files"
         )
     return promotion
+
+
+def _files(count: int) -> str:
+    return "1 file differs" if count == 1 else f"{count} files differ"
 
 
 def _moves(view: _View, pairs: Mapping[str, str], asked: Asked) -> Moves:

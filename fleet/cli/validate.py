@@ -28,16 +28,21 @@ def validate(
         ),
     ] = None,
     url: Annotated[
-        str, typer.Option(help="What documents call this repository, instead of its origin's URL.")
+        str,
+        typer.Option(
+            metavar="URL", help="What documents call this repository, instead of its origin's URL."
+        ),
     ] = "",
     branch: Annotated[
-        str, typer.Option(help="The branch that is merged into: sources may name it.")
+        str,
+        typer.Option(metavar="NAME", help="The branch that is merged into: sources may name it."),
     ] = "main",
     manifests: Annotated[
         bool,
         typer.Option(
             " /--no-manifests",
             help="Render nothing: documents that Applications bring (app of apps) are not checked.",
+            show_default=False,
         ),
     ] = True,
     lenient: Annotated[
@@ -47,8 +52,9 @@ def validate(
 ) -> None:
     """Check a fleet repo as it lies here: documents, names, projects, destinations, dependencies, generators.
 
-    Generators and sources that read this repository see its working tree. Applications that bring documents to the
-    fleet (app of apps) are rendered, and what they bring is checked too.
+    Generators and sources that read this repository see its working tree.
+    Applications that bring documents to the fleet (app of apps) are rendered, and
+    what they bring is checked too. Exit status 1 with errors.
     """
     from fleet.cli.validation import Request, validate_folder
 

@@ -379,6 +379,22 @@ def test_an_unknown_revision_is_an_error(repo: RepoBuilder, fleet: Fleet, revisi
     assert "is not in this repository" in done.err
 
 
+def test_a_repo_option_that_leads_to_no_repository_is_named(
+    repo: RepoBuilder, fleet: Fleet, tmp_path: Path
+) -> None:
+    pair = f"{URL}={tmp_path}"
+    done = fleet("diff", repo.path, "--from=HEAD", f"--repo={pair}")
+    assert done.status == 1
+    assert f"--repo {pair!r}: {tmp_path} is not in a git repository" in done.err
+
+
+def test_a_number_and_its_text_are_not_the_same(repo: RepoBuilder, diff: Fleet) -> None:
+    crd = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {{name: x}}\nspec: {{on: {}}}\n"
+    repo.commit({"apps/a0/thing.yaml": crd.format("1")})
+    repo.commit({"apps/a0/thing.yaml": crd.format("true")})
+    assert changes(diff()) == [("staging/a0", "changed", [("Thing.example.com x", "changed")])]
+
+
 def test_usage_is_status_two(fleet: Fleet, tmp_path: Path) -> None:
     assert fleet("diff", tmp_path).status == 2
     assert fleet("diff", tmp_path, "--from", "HEAD").status == 1, "no repository"

@@ -195,7 +195,10 @@ def test_files_that_differ_in_more_than_versions_are_left_unless_asked_for(
     done = promote()
     assert done.status == 0
     assert "nothing to promote" in done.err
-    assert "--files copies them whole" in done.err
+    assert (
+        "1 file differs: apps/web/staging/kustomization.yaml; --files copies whole files"
+        in done.err
+    )
     assert repo.head(BRANCH) == ""
     assert promote("--files").status == 0
     assert "count: 1" in promoted(repo, "apps/web/production/kustomization.yaml")
@@ -277,3 +280,10 @@ def test_nobody_to_be_the_author_is_an_error(
     done = promote()
     assert done.status == 1
     assert "git makes no commit" in done.err
+
+
+def test_a_folder_that_is_not_there_is_an_error(repo: RepoBuilder, fleet: Fleet) -> None:
+    repo.commit({"fleet/web.yaml": APPSET})
+    done = fleet("promote", repo.path / "ghost", "--from=staging", "--to=production", "--app=web")
+    assert (done.status, done.err) == (1, f"fleet: {repo.path}/ghost is not a directory\n")
+    assert repo.head(BRANCH) == ""
