@@ -27,7 +27,8 @@ if not yaml.__with_libyaml__:  # pragma: no cover - a broken installation, not a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds on one text: bytes read, nodes made (aliases count again each time), levels of nesting."""
+    """Bounds on one text: bytes read, and of each document the nodes that are read (keys too), the values that are made
+    (aliases count again each time), and the levels of nesting."""
 
     size: int = 16 * 1024 * 1024
     nodes: int = 1_000_000
@@ -102,9 +103,16 @@ def _documents(
             f"text of {len(text)} bytes is over the limit of {limits.size}",
             where=Where(file=source),
         )
-    loader = _Loader(text if isinstance(text, bytes) else text.encode())
+    try:
+        data = text if isinstance(text, bytes) else text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            "not valid YAML: a character that is half of a pair", where=Where(file=source)
+        ) from error
+    loader = _Loader(data, limits.nodes)
     try:
         while loader.check_node():
+            loader.composed = 0
             node = loader.get_node()
             if node is None:
                 continue
@@ -131,18 +139,34 @@ def _documents(
 
 _PLAIN = "!plain"
 _COMPOSED_DEPTH = 1000
+_NOTE = 16
+_MOST_NOTED = 8_000_000
+"""Of the memory for lines, in words: about 64 MiB."""
 
 
 class _Loader(yaml.CLoader):
     """libyaml's parser; plain scalars keep a tag of their own, so that a written ``!!str`` is told apart."""
 
     depth = 0
+    composed = 0
+
+    def __init__(self, data: bytes, limit: int) -> None:
+        super().__init__(data)
+        self._limit = limit
 
     def descend_resolver(self, current_node: yaml.Node | None, current_index: object) -> None:
-        """Stop at a depth that is far from where libyaml's own recursion ends the process."""
+        """Stop at a depth that is far from where libyaml's own recursion ends the process, and before memory ends."""
         self.depth += 1
+        self.composed += 1
         if self.depth > _COMPOSED_DEPTH:
             raise RecursionError
+        if self.composed > self._limit:
+            raise yaml.composer.ComposerError(
+                None,
+                None,
+                f"more than {self._limit} keys and values in one document",
+                current_node.start_mark if current_node else None,
+            )
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
@@ -163,11 +187,25 @@ class _Builder:
         self.limits = limits
         self.lines = lines
         self.nodes = 0
+        self.noted = 0
 
     def fail(self, node: yaml.Node, message: str) -> BadInput:
         return BadInput(message, where=Where(file=self.source, line=node.start_mark.line + 1))
 
     def build(self, node: yaml.Node, path: tuple[str | int, ...], depth: int) -> JsonValue:
+        self.count(node, depth)
+        self.note(path, node)
+        if isinstance(node, yaml.ScalarNode):
+            return self.scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            return [
+                self.build(item, self.below(path, i), depth + 1)
+                for i, item in enumerate(node.value)
+            ]
+        assert isinstance(node, yaml.MappingNode)
+        return self.mapping(node, path, depth)
+
+    def count(self, node: yaml.Node, depth: int) -> None:
         self.nodes += 1
         if self.nodes > self.limits.nodes:
             raise self.fail(
@@ -175,14 +213,16 @@ class _Builder:
             )
         if depth > self.limits.depth:
             raise self.fail(node, f"nested more than {self.limits.depth} levels deep")
-        if self.lines is not None:
+
+    def below(self, path: tuple[str | int, ...], key: str | int) -> tuple[str | int, ...]:
+        """The path of a member, where lines are asked for: else it would only cost time."""
+        return () if self.lines is None else (*path, key)
+
+    def note(self, path: tuple[str | int, ...], node: yaml.Node) -> None:
+        """Remember a line; beyond a sensible amount fields have the line of their parent."""
+        if self.lines is not None and self.noted < _MOST_NOTED:
+            self.noted += _NOTE + len(path)
             self.lines[path] = node.start_mark.line + 1
-        if isinstance(node, yaml.ScalarNode):
-            return self.scalar(node)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
-        assert isinstance(node, yaml.MappingNode)
-        return self.mapping(node, path, depth)
 
     def mapping(
         self, node: yaml.MappingNode, path: tuple[str | int, ...], depth: int
@@ -196,12 +236,13 @@ class _Builder:
                 and key_node.tag == _PLAIN
             ):
                 for part in self.merge_parts(value_node, path, depth):
-                    merged = {**part, **merged}
+                    for key, value in part.items():
+                        merged.setdefault(key, value)
                 continue
             key = self.key(key_node)
-            own[key] = self.build(value_node, (*path, key), depth + 1)
-            if self.lines is not None:
-                self.lines[(*path, key)] = key_node.start_mark.line + 1
+            inner = self.below(path, key)
+            own[key] = self.build(value_node, inner, depth + 1)
+            self.note(inner, key_node)
         return {**merged, **own}
 
     def merge_parts(
@@ -212,6 +253,7 @@ class _Builder:
         for item in nodes:
             if not isinstance(item, yaml.MappingNode):
                 raise self.fail(node, "map merge requires map or sequence of maps as the value")
+            self.count(item, depth + 1)
             parts.append(self.mapping(item, path, depth + 1))
         return parts
 
@@ -282,18 +324,16 @@ def _number(text: str) -> JsonValue:
     based = _BASED.match(bare)
     if based:
         base = {"x": 16, "b": 2, "o": 8}[based[2].lower()]
-        try:
-            return _sized(int(based[1] + based[3], base))
-        except ValueError:
-            return text
+        whole = _whole(based[1] + based[3], base)
+        return text if whole is None else whole
     if _INT.match(bare):
         digits = bare.lstrip("+-")
-        if len(digits) > 1 and digits[0] == "0":
-            try:
-                return _sized(int(digits, 8) * (-1 if bare[0] == "-" else 1))
-            except ValueError:
-                pass
-        return _sized(int(bare)) if len(bare) < 400 else text
+        is_octal = len(digits) > 1 and digits[0] == "0"
+        whole = _whole(bare, 8) if is_octal else None
+        if whole is None:
+            whole = _whole(bare, 10)
+        if whole is not None:
+            return whole
     if _FLOAT.match(bare):
         value = float(bare)
         if math.isinf(value):
@@ -302,8 +342,20 @@ def _number(text: str) -> JsonValue:
     return text
 
 
-def _sized(value: int) -> int | float:
-    return value if -(2**63) <= value < 2**64 else float(value)
+_LONGEST_WHOLE = 100
+
+
+def _whole(digits: str, base: int) -> int | None:
+    """Read a whole number; None for one that has digits of another base or no room in 64 bits."""
+    sign = digits[0] if digits[0] in "+-" else ""
+    digits = digits[len(sign) :].lstrip("0") or "0"
+    if len(digits) > _LONGEST_WHOLE:
+        return None
+    try:
+        value = int(sign + digits, base)
+    except ValueError:
+        return None
+    return value if -(2**63) <= value < 2**64 else None
 
 
 def _go_float(value: float) -> str:

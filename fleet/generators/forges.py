@@ -24,11 +24,11 @@ class Pattern(Protocol):
     def search(self, text: str) -> object | None: ...
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=64)
 def _compiled(text: str) -> Pattern:
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = 8 * 1024 * 1024
+    options.max_mem = 4 * 1024 * 1024
     compiled: Pattern = re2.compile(text, options)
     return compiled
 

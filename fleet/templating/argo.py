@@ -10,7 +10,15 @@ from fleet.templating import text as go
 from fleet.templating.errors import GoError
 from fleet.templating.funcs_encode import plain
 from fleet.templating.functions import Table
-from fleet.templating.values import GoValue, Int, Meter, to_bytes, type_name
+from fleet.templating.values import (
+    MAX_DEPTH,
+    MAX_TEXT,
+    GoValue,
+    Int,
+    Meter,
+    to_bytes,
+    type_name,
+)
 
 ARGO = Table()
 _FOREIGN = re.compile(r"[^-a-z0-9.]")
@@ -25,11 +33,14 @@ def normalize(name: str) -> str:
     return _FOREIGN.sub("-", go.lower(name))[:_LONGEST_NAME].strip("-.")
 
 
-ARGO.add("normalize", "string -> string", normalize)
+@ARGO.define("normalize", "string -> string", meter=True)
+def _normalize(meter: Meter, name: str) -> GoValue:
+    meter.spend_on(name)
+    return normalize(name)
 
 
-@ARGO.define("slugify", "any... -> string")
-def _slugify(*values: GoValue) -> GoValue:
+@ARGO.define("slugify", "any... -> string", meter=True)
+def _slugify(meter: Meter, *values: GoValue) -> GoValue:
     """Read ``[max [smart]] name`` and make a slug of the name."""
     *options, name = values or ("",)
     size = options[0] if options else Int(_LONGEST_SLUG)
@@ -38,6 +49,7 @@ def _slugify(*values: GoValue) -> GoValue:
         if type(value) is not wanted:
             found = "nil" if value is None else type_name(value)
             raise GoError(f"interface conversion: interface {{}} is {found}, not {shown}")
+    meter.spend_on(name)
     return slug(name, size, smart=smart)
 
 
@@ -61,17 +73,41 @@ def _cut(text: str, size: int) -> str:
 
 @ARGO.define("toYaml", "any -> string", meter=True)
 def _to_yaml(meter: Meter, value: GoValue) -> GoValue:
+    ready = plain(value, meter)
+    meter.spend(_size(ready))
     try:
-        return yamldoc.dump(plain(value, meter)).removesuffix("\n")
+        return yamldoc.dump(ready).removesuffix("\n")
     except BadInput as error:
         raise GoError(error.message) from error
 
 
-def _load(text: str, kind: type, shown: str) -> GoValue:
+_NODE = 3
+"""Steps for a node of YAML, which take more time and memory than others."""
+
+
+def _size(value: GoValue, depth: int = 0) -> int:
+    """Say what it costs to read or write a value as YAML, where each line of a text is indented."""
+    if isinstance(value, dict):
+        return _NODE + sum(
+            _size(key, depth) + _size(item, depth + 1) for key, item in value.items()
+        )
+    if isinstance(value, list):
+        return _NODE + sum(_size(item, depth + 1) for item in value)
+    if isinstance(value, str):
+        return _NODE + ((len(value) + 2 * depth * (1 + value.count("\n"))) >> 5)
+    return _NODE
+
+
+_LIMITS = yamldoc.Limits(size=4 * MAX_TEXT, nodes=100_000, depth=MAX_DEPTH)
+
+
+def _load(meter: Meter, text: str, kind: type, shown: str) -> GoValue:
+    meter.spend_on(text)
     try:
-        value = yamldoc.load_one(to_bytes(text))
+        value = yamldoc.load_one(to_bytes(text), limits=_LIMITS)
     except BadInput as error:
         raise GoError(f"error converting YAML to JSON: yaml: {error.message}") from error
+    meter.spend(_size(value))
     if value is None:
         return kind()
     if type(value) is not kind:
@@ -85,5 +121,11 @@ def _load(text: str, kind: type, shown: str) -> GoValue:
     return value
 
 
-ARGO.add("fromYaml", "string -> map", lambda text: _load(text, dict, "map[string]interface {}"))
-ARGO.add("fromYamlArray", "string -> list", lambda text: _load(text, list, "[]interface {}"))
+@ARGO.define("fromYaml", "string -> map", meter=True)
+def _from_yaml(meter: Meter, text: str) -> GoValue:
+    return _load(meter, text, dict, "map[string]interface {}")
+
+
+@ARGO.define("fromYamlArray", "string -> list", meter=True)
+def _from_yaml_array(meter: Meter, text: str) -> GoValue:
+    return _load(meter, text, list, "[]interface {}")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
 
 from fleet.templating.functions import Table
-from fleet.templating.values import GoValue, from_bytes, to_bytes
+from fleet.templating.values import GoValue, Meter, from_bytes, to_bytes
 
 BASE = Table()
 _ALPHABET64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _ALPHABET32 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 _PADDING = ord("=")
 _IMPOSSIBLE32 = (1, 3, 6)
+_GOOD64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 BASE.add("b64enc", "string -> string", lambda text: base64.b64encode(to_bytes(text)).decode())
-BASE.add("b32enc", "string -> string", lambda text: base64.b32encode(to_bytes(text)).decode())
 
 
 class _Corrupt(Exception):
@@ -25,16 +26,27 @@ class _Corrupt(Exception):
         self.offset = offset
 
 
-@BASE.define("b64dec", "string -> string")
-def _b64dec(text: str) -> GoValue:
+@BASE.define("b32enc", "string -> string", meter=True)
+def _b32enc(meter: Meter, text: str) -> GoValue:
+    meter.spend_on(text)
+    return base64.b32encode(to_bytes(text)).decode()
+
+
+@BASE.define("b64dec", "string -> string", meter=True)
+def _b64dec(meter: Meter, text: str) -> GoValue:
+    raw = to_bytes(text)
+    if _GOOD64.fullmatch(raw):
+        return from_bytes(base64.b64decode(raw))
+    meter.spend(len(text))  # finding the place of the fault is slow
     try:
-        return from_bytes(base64.b64decode(_checked64(to_bytes(text))))
+        return from_bytes(base64.b64decode(_checked64(raw)))
     except _Corrupt as error:
         return f"illegal base64 data at input byte {error.offset}"
 
 
-@BASE.define("b32dec", "string -> string")
-def _b32dec(text: str) -> GoValue:
+@BASE.define("b32dec", "string -> string", meter=True)
+def _b32dec(meter: Meter, text: str) -> GoValue:
+    meter.spend_on(text)
     raw = to_bytes(text).replace(b"\r", b"").replace(b"\n", b"")
     try:
         return from_bytes(base64.b32decode(_checked32(raw)))

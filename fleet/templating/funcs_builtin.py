@@ -144,7 +144,9 @@ def _html(meter: Meter, *values: GoValue) -> GoValue:
 
 @BUILTIN.define("js", "any... -> string", meter=True)
 def _js(meter: Meter, *values: GoValue) -> GoValue:
-    return "".join(map(_js_character, _joined(meter, values)))
+    text = _joined(meter, values)
+    meter.spend_on(text)
+    return "".join(map(_js_character, text))
 
 
 def _js_character(char: str) -> str:
@@ -157,7 +159,9 @@ def _js_character(char: str) -> str:
 
 @BUILTIN.define("urlquery", "any... -> string", meter=True)
 def _urlquery(meter: Meter, *values: GoValue) -> GoValue:
-    return quote_plus(to_bytes(_joined(meter, values)), safe="")
+    text = _joined(meter, values)
+    meter.spend_on(text)
+    return quote_plus(to_bytes(text), safe="")
 
 
 # -- comparison

@@ -126,15 +126,18 @@ def from_json(text: str) -> GoValue:
         raise GoError(error.message.removeprefix("not valid JSON: ")) from error
 
 
-@ENCODE.define("fromJson", "string -> any")
-def _from_json(text: str) -> GoValue:
+@ENCODE.define("mustFromJson", "string -> any", meter=True)
+def _must_from_json(meter: Meter, text: str) -> GoValue:
+    meter.spend(len(text) >> 3)  # three characters can be a list of eighty bytes
+    return from_json(text)
+
+
+@ENCODE.define("fromJson", "string -> any", meter=True)
+def _from_json(meter: Meter, text: str) -> GoValue:
     try:
-        return from_json(text)
+        return _must_from_json(meter, text)
     except GoError:
         return None
-
-
-ENCODE.add("mustFromJson", "string -> any", from_json)
 
 
 class _Writer:
@@ -151,7 +154,7 @@ class _Writer:
         self._meter.spend(1)
         kind = type(value)
         if kind is str:
-            return self.string(value)
+            return self._charged(value)
         if kind in NILS:
             return "null"
         if kind is bool:
@@ -166,7 +169,7 @@ class _Writer:
         if isinstance(value, dict):
             colon = ": " if self._indent else ":"
             members = (
-                f"{self.string(key)}{colon}{self.text(value[key], depth + 1)}"
+                f"{self._charged(key)}{colon}{self.text(value[key], depth + 1)}"
                 for key in sorted(value)
             )
             return self._block("{", members, "}", depth)
@@ -183,6 +186,14 @@ class _Writer:
         body = f",{pad}  ".join(items)
         text = f"{opening}{pad}  {body}{pad}{closing}" if body else f"{opening}{closing}"
         return limited(text, self._meter)
+
+    def _charged(self, value: str) -> str:
+        """Write a text and pay for it: many places of a list may hold one long text."""
+        text = self.string(value)
+        self._meter.spend(len(text) >> 6)
+        if not text.isascii():
+            self._meter.spend_on(text)
+        return text
 
     def string(self, value: str) -> str:
         text = json.dumps(value, ensure_ascii=False)

@@ -127,11 +127,12 @@ def _concat(*values: GoValue) -> GoValue:
     return result or NilList()
 
 
-@LISTS.define("chunk mustChunk", "int any -> any")
-def _chunk(size: Int, value: GoValue) -> GoValue:
+@LISTS.define("chunk mustChunk", "int any -> any", meter=True)
+def _chunk(meter: Meter, size: Int, value: GoValue) -> GoValue:
     items = items_of(value, "Cannot chunk type")
     if size < 1:
         if size and (len(items) - 1) // size + 1 == 0:
             return ListList()
         raise GoError("runtime error: makeslice: len out of range")
+    meter.spend(2 * (len(items) // size + 1))
     return ListList(list(items[start : start + size]) for start in range(0, len(items), size))

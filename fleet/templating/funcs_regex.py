@@ -1,5 +1,7 @@
 """Sprig's regular expressions, in RE2's language as in Go: linear in the text, whatever the pattern.
 
+Linear still means the size of the text times that of the compiled pattern, and that is what a search costs.
+
 The loops over matches are Go's own, which differ from other engines at empty matches. Matching is done on bytes, for Go
 texts need not be UTF-8.
 """
@@ -12,14 +14,19 @@ from typing import Protocol
 
 import re2
 
-from fleet.templating.errors import GoError
+from fleet.templating.errors import GoError, LimitError
 from fleet.templating.functions import Table
 from fleet.templating.printing import limited, quote
 from fleet.templating.values import GoValue, Meter, NilStringList, from_bytes, to_bytes
 
 REGEX = Table()
-_KEPT_PATTERNS = 256
-_MEMORY = 8 << 20
+_KEPT_PATTERNS = 64
+_MEMORY = 4 << 20
+"""Bytes that a compiled pattern may take, with what it remembers of texts."""
+_LONGEST_SEARCH = 1 << 27
+"""Instructions times characters: about a second."""
+_FAILED = 10_000
+"""Steps for finding out that a pattern is too large."""
 
 
 class _Match(Protocol):
@@ -31,6 +38,7 @@ class _Match(Protocol):
 class _Pattern(Protocol):
     groups: int
     groupindex: dict[bytes, int]
+    programsize: int
 
     def search(self, text: bytes, pos: int = 0) -> _Match | None: ...
 
@@ -78,12 +86,23 @@ def _compile_or_panic(pattern: str) -> _Pattern:
         raise GoError(f"regexp: Compile({shown}): {error}") from error
 
 
+def _search(pattern: _Pattern, text: bytes, pos: int, meter: Meter) -> _Match | None:
+    """Search from a position on, and pay for it: dearly for what lies behind, cheaply for what may have been looked at."""
+    size, rest = pattern.programsize, len(text) - pos
+    if size * rest > _LONGEST_SEARCH:
+        raise LimitError("a regular expression is too large for the length of its text")
+    meter.spend(1 + (rest >> 8) + (size >> 4) + (size * rest >> 11))
+    match = pattern.search(text, pos)
+    passed = rest if match is None else match.end() - pos
+    meter.spend(size * passed >> 9)
+    return match
+
+
 def _matches(pattern: _Pattern, text: bytes, limit: int, meter: Meter) -> Iterator[_Match]:
     """Yield matches as FindAll: an empty match right after another match does not count."""
     pos, before, found = 0, -1, 0
     while pos <= len(text) and (limit < 0 or found < limit):
-        meter.spend(1 + ((len(text) - pos) >> 8))
-        match = pattern.search(text, pos)
+        match = _search(pattern, text, pos, meter)
         if match is None:
             return
         end = match.end()
@@ -108,8 +127,7 @@ def _replace(pattern: _Pattern, text: bytes, expand: Template, meter: Meter) -> 
     out: list[bytes] = []
     pos = last = size = 0
     while pos <= len(text):
-        meter.spend(1 + ((len(text) - pos) >> 8))
-        match = pattern.search(text, pos)
+        match = _search(pattern, text, pos, meter)
         if match is None:
             break
         start, end = match.start(), match.end()
@@ -175,21 +193,22 @@ def _group_name(raw: bytes) -> tuple[str | None, bytes]:
 # -- functions
 
 
-@REGEX.define("regexMatch", "string string -> bool")
-def _regex_match(pattern: str, text: str) -> GoValue:
+@REGEX.define("regexMatch", "string string -> bool", meter=True)
+def _regex_match(meter: Meter, pattern: str, text: str) -> GoValue:
     try:
-        return _must_match(pattern, text)
+        return _must_match(meter, pattern, text)
     except GoError:
+        meter.spend(_FAILED)
         return False
 
 
-@REGEX.define("mustRegexMatch", "string string -> bool")
-def _must_match(pattern: str, text: str) -> GoValue:
-    return _compile(pattern).search(to_bytes(text)) is not None
+@REGEX.define("mustRegexMatch", "string string -> bool", meter=True)
+def _must_match(meter: Meter, pattern: str, text: str) -> GoValue:
+    return _search(_compile(pattern), to_bytes(text), 0, meter) is not None
 
 
-def _find(compiled: _Pattern, text: str) -> str:
-    match = compiled.search(to_bytes(text))
+def _find(compiled: _Pattern, text: str, meter: Meter) -> str:
+    match = _search(compiled, to_bytes(text), 0, meter)
     return from_bytes(match.group() or b"") if match else ""
 
 
@@ -231,7 +250,11 @@ def _both(name: str, signature: str, body: Callable[..., GoValue]) -> None:
     REGEX.add(f"must{name[0].upper()}{name[1:]}", signature, must, meter=True)
 
 
-_both("regexFind", "string string -> string", lambda _m, _p, compiled, text: _find(compiled, text))
+_both(
+    "regexFind",
+    "string string -> string",
+    lambda meter, _p, compiled, text: _find(compiled, text, meter),
+)
 _both(
     "regexFindAll",
     "string string int -> strings",

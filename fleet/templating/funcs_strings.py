@@ -45,8 +45,19 @@ def _sized(pieces: int, size: int) -> None:
 # -- case and blanks
 
 STRINGS.add("trim", "string -> string", lambda text: text.strip(go.SPACES))
-STRINGS.add("upper", "string -> string", go.upper)
-STRINGS.add("lower", "string -> string", go.lower)
+
+
+def _add_case(name: str, body: Callable[[str], str]) -> None:
+    def charged(meter: Meter, text: str) -> GoValue:
+        if not text.isascii():
+            meter.spend_on(text)
+        return body(text)
+
+    STRINGS.add(name, "string -> string", charged, meter=True)
+
+
+_add_case("upper", go.upper)
+_add_case("lower", go.lower)
 
 
 def _add_slow(name: str, body: Callable[[str], str]) -> None:
@@ -127,6 +138,8 @@ _add_slow("initials", _initials)
 
 # -- parts
 
+_FEW = 64
+
 
 @STRINGS.define("trunc", "int string -> string")
 def _trunc(count: int, text: str) -> GoValue:
@@ -144,11 +157,14 @@ def _substr(start: int, end: int, text: str) -> GoValue:
     return cut(text, start, size if end < 0 or end > size else end)
 
 
-STRINGS.add(
-    "trimAll trimall",
-    "string string -> string",
-    lambda chars, text: text.strip(chars) if chars else text,
-)
+@STRINGS.define("trimAll trimall", "string string -> string", meter=True)
+def _trim_all(meter: Meter, chars: str, text: str) -> GoValue:
+    if len(chars) > _FEW:  # Python looks through all of them for each character
+        chars = "".join(set(chars))
+        meter.spend(len(chars) + (len(chars) * len(text) >> 10))
+    return text.strip(chars) if chars else text
+
+
 STRINGS.add("trimSuffix", "string string -> string", lambda part, text: text.removesuffix(part))
 STRINGS.add("trimPrefix", "string string -> string", lambda part, text: text.removeprefix(part))
 STRINGS.add("contains", "string string -> bool", lambda part, text: part in text)
@@ -221,7 +237,14 @@ STRINGS.add(
 
 @STRINGS.define("quote", "any... -> string", meter=True)
 def _quote(meter: Meter, *values: GoValue) -> GoValue:
-    return " ".join(quote(string_of(value, meter)) for value in values if value is not None)
+    return " ".join(_quoted(value, meter) for value in values if value is not None)
+
+
+def _quoted(value: GoValue, meter: Meter) -> str:
+    text = string_of(value, meter)
+    if not (text.isascii() and text.isprintable()):
+        meter.spend_on(text)
+    return quote(text)
 
 
 @STRINGS.define("squote", "any... -> string", meter=True)

@@ -70,12 +70,10 @@ class _Printer:
     def run(self) -> str:
         parts: list[str] = []
         layout = self._layout
-        total = 0
         while (start := layout.find("%", self._pos)) >= 0:
             parts.append(layout[self._pos : start])
             self._pos = start + 1
             parts.append(self._directive())
-            total += len(parts[-1])
             self._meter.spend(1 + (len(parts[-1]) >> 6))
         parts.append(layout[self._pos :])
         parts.append(self._extra())
@@ -217,6 +215,12 @@ class _Printer:
     # -- formatting a value
 
     def _format(self, spec: Spec, value: GoValue, depth: int = 0) -> str:
+        text = self._formatted(spec, value, depth)
+        if depth:  # the width holds for each item of a list
+            self._meter.spend(len(text) >> 6)
+        return text
+
+    def _formatted(self, spec: Spec, value: GoValue, depth: int) -> str:
         if spec.verb == "T" and not depth:
             return _text("<nil>" if value is None else type_name(value), spec)
         if value is None or value is MISSING:
@@ -270,6 +274,8 @@ class _Printer:
         if spec.syntax:
             return spec.pad(quote(value))
         if spec.verb in "vsxXq":
+            if spec.verb in "xXq":
+                self._meter.spend_on(value)
             return _text(value, spec)
         return self._bad(spec, value)
 

@@ -39,6 +39,8 @@ def format_value(value: GoValue, meter: Meter, depth: int = 0) -> str:
     """Print a value as ``%v``."""
     kind = type(value)
     if kind is str:
+        if depth:  # many places of a list may hold one long text
+            meter.spend(len(value) >> 6)
         return str(value)
     if kind is bool:
         return "true" if value else "false"
@@ -60,6 +62,7 @@ def _format_container(value: GoValue, meter: Meter, depth: int) -> str:
         raise LimitError(f"a value is nested deeper than {MAX_DEPTH} levels")
     meter.spend(1 + len(value))
     if isinstance(value, dict):
+        meter.spend(sum(map(len, value)) >> 6)
         items = (
             f"{key}:{format_value(value[key], meter, depth + 1)}" for key in sorted_keys(value)
         )

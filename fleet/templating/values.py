@@ -125,6 +125,10 @@ class Meter:
         if self.left < 0:
             raise LimitError("the template takes too many steps")
 
+    def spend_on(self, text: str) -> None:
+        """Pay for looking at each character of a text, which Python does slowly."""
+        self.spend(len(text) >> 2)
+
 
 _TYPES: dict[type, tuple[str, str]] = {
     _Missing: ("<nil>", "invalid"),

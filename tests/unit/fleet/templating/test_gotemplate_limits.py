@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+
 import pytest
 
 from fleet.templating.gotemplate import MAX_TEMPLATE, TemplateError, compile_template
 
 DOUBLING = "{{$x := list 1}}{{range until 60}}{{$x = list $x $x}}{{end}}"
 CYCLE = '{{$d := dict}}{{$_ := set $d "a" $d}}'
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Of a rendering, whatever it tries."""
+
+LONG = '{{$x := list (repeat 1000000 "a")}}{{range until 11}}{{$x = concat $x $x}}{{end}}'
+LONG_KEY = (
+    '{{$x := list (dict (repeat 1000000 "a") 1)}}{{range until 11}}{{$x = concat $x $x}}{{end}}'
+)
 
 HOSTILE = {
     "repeat": '{{repeat 1000000000 "x"}}',
@@ -39,8 +50,32 @@ HOSTILE = {
     "deep yaml": '{{fromYaml (print "a: " (repeat 100000 "["))}}',
     "output": "{{range until 50000}}" + "a" * 40 + "{{end}}",
     "random": "{{randAlpha 1000000000}}",
+    "lists from yaml": '{{fromYamlArray (print "[" (repeat 300000 "[],") "1]")}}',
+    "aliases": '{{fromYaml (print "a: &a [1,1,1,1,1,1,1,1]\\nb: [" (repeat 100000 "*a,") "1]")}}',
+    "merges": "{{fromYaml `a0: &a0 {}\n"
+    + "".join(f"a{i}: &a{i} {{<<: [{','.join([f'*a{i - 1}'] * 9)}]}}\n" for i in range(1, 9))
+    + "`}}",
+    "large pattern": '{{regexMatch "(a?){500}(a){500}b" (repeat 100000 "a")}}',
+    "many patterns": "{{range until 100000}}{{$_ := regexMatch (printf `%d\\\\pL{900}` .) `b`}}{{end}}",
+    "base64 with a fault": '{{$x := repeat 1000000 "é"}}{{range until 99}}{{$_ := b64dec $x}}{{end}}',
     "text": "x" * MAX_TEMPLATE + "{{.}}",
     "numbers": "{{" + "9" * 10_000 + "}}",
+}
+
+LARGE = {
+    "width of each item": '{{printf "%1000000d" (until 100000)}}',
+    "width of each key": '{{printf "%1000000v" (dict 1 2 3 4 (until 50) 5 (until 90) 6)}}' * 40,
+    "one long text often": LONG + "{{$x}}",
+    "one long text often as json": LONG + "{{toJson $x}}",
+    "one long text often as yaml": LONG + "{{toYaml $x}}",
+    "one long text often in cat": LONG + "{{cat $x}}",
+    "one long key often": LONG_KEY + "{{$x}}",
+    "one long key often as json": LONG_KEY + "{{toJson $x}}",
+    "lines indented": '{{$x := list (repeat 300000 "a\\n")}}{{range until 50}}{{$x = list $x}}{{end}}'
+    "{{toYaml (list $x $x $x $x $x $x $x $x)}}",
+    "lists from json": '{{$j := print "[" (repeat 300000 "[],") "1]"}}{{$k := list}}'
+    "{{range until 30}}{{$k = append $k (fromJson $j)}}{{end}}",
+    "chunks": "{{$x := list 1}}{{range until 20}}{{$x = concat $x $x}}{{end}}{{chunk 1 $x | len}}",
 }
 
 
@@ -48,6 +83,43 @@ HOSTILE = {
 def test_hostile_template_is_refused(template: str) -> None:
     with pytest.raises(TemplateError):
         compile_template.__wrapped__(template).render({})
+
+
+@pytest.mark.parametrize("template", LARGE.values(), ids=LARGE.keys())
+def test_a_template_that_wants_memory_is_refused_before_it_has_it(template: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(TemplateError):
+            compile_template.__wrapped__(template).render({})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < MAX_BYTES
+
+
+def test_a_long_set_of_characters_to_trim_takes_no_time() -> None:
+    template = (
+        '{{$c := print (repeat 999999 "a") "b"}}{{$t := print (repeat 999999 "b") "c"}}'
+        "{{range until 5}}{{$_ := trimAll $c $t}}{{end}}{{trimAll $c $t}}"
+    )
+    begun = time.thread_time()
+    assert compile_template(template).render({}) == "c"
+    assert time.thread_time() - begun < 20  # it was minutes
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ('{{regexReplaceAll "[^a-z]+" (repeat 2000 "ab 12 ") "-" | len}}', "6000"),
+        ('{{regexFindAll "[a-z]" (repeat 3000 "ab") -1 | len}}', "6000"),
+        ('{{fromYaml (repeat 500 "a: 1\\n") | toYaml}}', "a: 1"),
+        ("{{toYaml (until 5000) | len}}", "33889"),
+        ("{{fromJson (toJson (until 20000)) | len}}", "20000"),
+        ('{{b64dec (b64enc (repeat 700000 "a")) | len}}', "700000"),
+    ],
+)
+def test_large_documents_are_allowed(template: str, expected: str) -> None:
+    assert compile_template(template).render({}) == expected
 
 
 def test_recursion_has_a_depth_of_its_own() -> None:
