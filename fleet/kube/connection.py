@@ -31,6 +31,8 @@ IN_CLUSTER = "in-cluster"
 JSON = "application/json"
 
 _BUSY_TRIES = 4
+_BUSY_PAUSE = 1.0
+"""Seconds, of a server that does not say how long it is busy."""
 _STARTING_TRIES = 40
 _STARTING_PAUSE = 0.05
 _LONGEST_PAUSE = 30.0
@@ -120,9 +122,11 @@ class Connection:
                 await asyncio.sleep(_STARTING_PAUSE)
                 continue
             attempt += 1
-            if wait is None or attempt == _BUSY_TRIES:
+            if wait is None:
                 raise refusal
-            self._limiter.pause(min(max(wait, 0.1), _LONGEST_PAUSE))
+            self._pause(wait)
+            if attempt == _BUSY_TRIES:
+                raise refusal
 
     async def call_json(self, request: Request) -> JsonObject:
         """Like ``call``, for an answer that is a JSON object."""
@@ -157,10 +161,16 @@ class Connection:
         try:
             # 204: the log of a Pod that no node has been found for
             if response.status not in (200, 204):
-                raise _refusal(request, response, await self._body(response, request))
+                refusal = _refusal(request, response, await self._body(response, request))
+                if response.status == 429 and not isinstance(refusal, Starting):
+                    self._pause(_retry_after(response) or _BUSY_PAUSE)
+                raise refusal
             yield response
         finally:
             response.close()
+
+    def _pause(self, seconds: float) -> None:
+        self._limiter.pause(min(max(seconds, 0.1), _LONGEST_PAUSE))
 
     async def _once(
         self, request: Request, etag: str
@@ -174,7 +184,7 @@ class Connection:
             return Answer(response.status, body, response.headers.get("ETag", "")), None, None
         refusal = _refusal(request, response, body)
         if response.status == 429:
-            return None, refusal, _retry_after(response) or 1.0
+            return None, refusal, _retry_after(response) or _BUSY_PAUSE
         if response.status == 401 and await self._reload(used):
             return None, refusal, 0.0
         return None, refusal, None

@@ -10,10 +10,16 @@ from decimal import Decimal, InvalidOperation
 
 from fleet.codec.jsontypes import JsonValue
 
-_QUANTITY_PLACES = frozenset(
-    ("requests", "limits", "capacity", "hard", "min", "max", "default", "defaultRequest", "overhead",
-     "maxLimitRequestRatio", "storage", "sizeLimit", "divisor", "averageValue", "value", "cpu", "memory")
+_FIELDS = frozenset(("cpu", "memory", "storage", "sizeLimit", "divisor", "averageValue"))
+_MAPS = frozenset(
+    ("requests", "limits", "capacity", "allocatable", "hard", "defaultRequest", "overhead", "maxLimitRequestRatio",
+     "minAllowed", "maxAllowed")
 )  # fmt: skip
+"""Maps from resources to amounts."""
+_RANGES = frozenset(("min", "max", "default"))
+"""So are these, but only those of a LimitRange's ``limits``."""
+_TARGET = ("target", "value")
+"""Of an autoscaler. Any other ``value`` is a text that people chose: a variable, a parameter, a toleration."""
 _OPAQUE = frozenset(("data", "stringData", "binaryData", "annotations", "labels", "matchLabels"))
 
 _SUFFIXES = {
@@ -42,7 +48,11 @@ def same_quantity(one: JsonValue, other: JsonValue, path: tuple[str, ...]) -> bo
 
 
 def _is_place(path: tuple[str, ...]) -> bool:
-    return not set(path) & _OPAQUE and bool(set(path[-2:]) & _QUANTITY_PLACES)
+    if not path or set(path) & _OPAQUE:
+        return False
+    if path[-1] in _FIELDS or path[-2:] == _TARGET or (len(path) > 1 and path[-2] in _MAPS):
+        return True
+    return len(path) > 2 and path[-3] == "limits" and path[-2] in _RANGES
 
 
 def _quantity(value: JsonValue) -> Decimal | None:

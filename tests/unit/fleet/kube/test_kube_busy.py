@@ -29,6 +29,8 @@ async def connection(tmp_path: Path) -> AsyncIterator[Connection]:
     refusals = iter([STARTING] * 3)
 
     async def answer(request: web.Request) -> web.Response:
+        if request.path == "/busy":
+            return web.json_response(BUSY, status=429, headers={"Retry-After": "7"})
         refusal = next(refusals, None) if request.path == "/gadgets" else None
         if refusal is None:
             return web.json_response({"kind": "List"})
@@ -71,3 +73,26 @@ async def test_a_kind_that_starts_is_asked_again_soon(
     )
     assert found == {"kind": "List"}
     assert not pauses, "other requests must not wait for it"
+
+
+async def test_a_busy_server_is_left_alone_also_after_the_last_try(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(connection._limiter, "pause", pauses.append)
+    with pytest.raises(TooManyRequests):
+        await connection.call(Request(method="GET", path="/busy", query={}, where="Gadget"))
+    assert pauses == [7.0] * 4
+
+
+@pytest.mark.parametrize(("path", "expected"), [("/busy", [7.0]), ("/gadgets", [])])
+async def test_a_watch_that_is_refused_holds_all_requests_back(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, path: str, expected: list[float]
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(connection._limiter, "pause", pauses.append)
+    request = Request(method="GET", path=path, query={"watch": "1"}, where="Gadget")
+    with pytest.raises(TooManyRequests):
+        async with connection.stream(request):
+            pass
+    assert pauses == expected

@@ -56,6 +56,20 @@ from fleet.sync.compare import counted, matches, merged
             False,
         ),
         ("{data: {cpu: '1.0'}}", "{data: {cpu: '1'}}", False),
+        (
+            "{s: {cs: [{name: a, env: [{name: VERSION, value: '1.10'}]}]}}",
+            "{s: {cs: [{name: a, env: [{name: VERSION, value: '1.1'}]}]}}",
+            False,
+        ),
+        ("{s: {default: '1.10'}}", "{s: {default: '1.1'}}", False),
+        ("{s: {default: {version: '1.10'}}}", "{s: {default: {version: '1.1'}}}", False),
+        (
+            "{s: {limits: [{default: {cpu: 1000m}}]}}",
+            "{s: {limits: [{default: {cpu: '1'}}]}}",
+            True,
+        ),
+        ("{s: {target: {value: 1000m}}}", "{s: {target: {value: '1'}}}", True),
+        ("{spec: {replicas: null}}", "{spec: {replicas: 1}}", True),
         ("{metadata: {labels: {cpu: '1.0'}}}", "{metadata: {labels: {cpu: '1'}}}", False),
         (
             "{apiVersion: v1, kind: Secret, stringData: {a: b}}",
@@ -117,6 +131,13 @@ status: {ready: 1}
             status: {ready: 1}}""",
         ),
         (
+            """{metadata: {name: x, labels: null},
+            spec: {replicas: 4, limits: null, empty: null, gone: 1, containers: [{name: a, gone: 1, empty: null}]}}""",
+            """{metadata: {name: x, uid: u, labels: {other: o}},
+            spec: {replicas: 4, gone: 1, limits: {cpu: "1"}, containers: [{name: a, gone: 1, default: d}, {name: b}]},
+            status: {ready: 1}}""",
+        ),
+        (
             """{metadata: {name: x, labels: {team: a, gone: g}},
             spec: {replicas: 3, gone: 1, containers: [{name: a, image: i, gone: 1}, {name: c}, {name: d}]}}""",
             """{metadata: {name: x, uid: u, labels: {team: a, gone: g, other: o}},
@@ -125,7 +146,7 @@ status: {ready: 1}
             status: {ready: 1}}""",
         ),
     ],
-    ids=["changed and released", "added"],
+    ids=["changed and released", "null", "added"],
 )
 def test_merged_foretells_an_apply(desired: str, expected: str) -> None:
     found = merged(yamldoc.load_one(desired), yamldoc.load_one(LIVE), OURS)
