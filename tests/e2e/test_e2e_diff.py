@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import dataclass
 
 import pytest
 
@@ -63,40 +64,65 @@ def written(cursor: Cursor, *, dry_runs: bool = False) -> list[str]:
     return [str(write) for write in found if write.namespace != "gitops-fleet"]
 
 
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """What was seen of three Deployments, each with another form of rule, after each thing that happened to all of them."""
+
+    kept: dict[str, int]
+    """Replicas after a scaling by another manager."""
+    written: list[str]
+    """What the agent wrote then."""
+    asked: list[str]
+    """What it wrote after the next scaling, dry runs included."""
+    after: dict[str, JsonObject]
+    """The specs after a new image from git."""
+
+
 @pytest.fixture(scope="module")
-def scaled(fleet: Fleet) -> Fleet:
-    """A Deployment for each form of rule, scaled by another manager."""
-    files = {f"scaled-{name}/web.yaml": deployment(f"scaled-{name}", replicas=1) for name in RULES}
-    apps = [app(fleet, f"scaled-{name}", rule, options=RESPECT) for name, rule in RULES.items()]
+def scaled(fleet: Fleet) -> Scaled:
+    names = {rule: f"scaled-{rule}" for rule in RULES}
+    rows = {rule: f"{CLUSTER}/{name}" for rule, name in names.items()}
+    files = {f"{name}/web.yaml": deployment(name, replicas=1) for name in names.values()}
+    apps = [app(fleet, names[rule], RULES[rule], options=RESPECT) for rule in RULES]
     fleet.commit({"fleet/scaled.yaml": documents(*apps), **files})
-    fleet.wait_good(*(f"{CLUSTER}/scaled-{name}" for name in RULES))
-    return fleet
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_replicas_are_the_autoscalers(scaled: Fleet, name: str) -> None:
-    name = f"scaled-{name}"
-    cursor = scaled.cursor(CLUSTER)
-    scale(scaled, name, 4)
+    fleet.wait_good(*rows.values())
+    cursor = fleet.cursor(CLUSTER)
+    for name in names.values():
+        scale(fleet, name, 4)
     time.sleep(QUIET)
-    assert spec(scaled, name)["replicas"] == 4
-    assert written(cursor) == []
-    scaled.wait_row(f"{CLUSTER}/{name}", sync="Synced")
-    # Known now: another scaling is not even compared.
-    cursor = scaled.cursor(CLUSTER)
-    scale(scaled, name, 3)
+    kept = {rule: spec(fleet, name)["replicas"] for rule, name in names.items()}
+    wrote = written(cursor)
+    for row in rows.values():
+        fleet.wait_row(row, sync="Synced")
+    cursor = fleet.cursor(CLUSTER)
+    for name in names.values():
+        scale(fleet, name, 3)
     time.sleep(QUIET)
-    assert written(cursor, dry_runs=True) == []
-    # A change of git comes with the replicas that live.
-    scaled.commit({f"{name}/web.yaml": deployment(name, image="example.com/app:2")})
+    asked = written(cursor, dry_runs=True)
+    image = "example.com/app:2"
+    fleet.commit({f"{name}/web.yaml": deployment(name, image=image) for name in names.values()})
     wait_until(
-        lambda: (
-            spec(scaled, name)["template"]["spec"]["containers"][0]["image"] == "example.com/app:2"
+        lambda: all(
+            spec(fleet, name)["template"]["spec"]["containers"][0]["image"] == image
+            for name in names.values()
         ),
         what="the new image",
     )
-    assert spec(scaled, name)["replicas"] == 3
-    scaled.wait_row(f"{CLUSTER}/{name}", sync="Synced")
+    after = {rule: spec(fleet, name) for rule, name in names.items()}
+    for row in rows.values():
+        fleet.wait_row(row, sync="Synced")
+    return Scaled(kept, wrote, asked, after)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_replicas_are_the_autoscalers(scaled: Scaled, rule: str) -> None:
+    name = f"/{NAMESPACE}/scaled-{rule}"
+    assert scaled.kept[rule] == 4
+    assert not [write for write in scaled.written if name in write]
+    # Known now: another scaling is not even compared.
+    assert not [write for write in scaled.asked if name in write]
+    # A change of git comes with the replicas that live.
+    assert scaled.after[rule]["replicas"] == 3
 
 
 def test_without_respect_the_next_apply_brings_what_git_says(fleet: Fleet) -> None:

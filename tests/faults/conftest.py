@@ -73,10 +73,10 @@ def dice() -> random.Random:
 def scrub(plane: ControlPlane) -> None:
     """Take everything away that a fleet left in a cluster: what it owned, its state, its namespaces."""
     for kind in _KINDS:
-        found = plane.get(f"/{kind.format('')}?labelSelector=gitopsfleet.io/owned")
-        for item in (found or {}).get("items", ()):
-            place = f"namespaces/{item['metadata']['namespace']}/"
-            plane.request("DELETE", f"/{kind.format(place)}/{item['metadata']['name']}")
+        found = plane.get(f"/{kind.format('')}?labelSelector=gitopsfleet.io/owned") or {}
+        for namespace in {item["metadata"]["namespace"] for item in found.get("items", ())}:
+            place = kind.format(f"namespaces/{namespace}/")
+            plane.request("DELETE", f"/{place}?labelSelector=gitopsfleet.io/owned")
     for kind in ("configmaps", "secrets"):
         plane.request(
             "DELETE", f"/api/v1/namespaces/{STATE}/{kind}?labelSelector=gitopsfleet.io/agent-state"

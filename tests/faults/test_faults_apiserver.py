@@ -6,13 +6,15 @@ API server's audit log, which sees only what reached it, and by what the hub sho
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
 
 from fleet.codec.jsontypes import JsonObject
+from fleet.errors import NotReady
 from fleet.testing.admission import AdmissionWebhook, Mode
 from fleet.testing.apiproxy import ApiProxy, Fault, lists_of, requests_in, watches_of
 from fleet.testing.audit import AGENT, Cursor, Write
@@ -21,6 +23,7 @@ from fleet.testing.controlplane.access import MERGE_PATCH
 from fleet.testing.estate import wait_until
 from fleet.testing.faults import change_settings, spoil
 from fleet.testing.fleets import Fleet, application, at, configmap, deployment, documents
+from fleet.testing.repos import Content
 
 LONG = 60.0
 QUIET = 2.0
@@ -41,11 +44,18 @@ class Spoke:
 
     def deploy(self, name: str, manifests: str, **more: object) -> None:
         """Commit an application of that name in a namespace of its own."""
-        app = application(
-            name, repo=self.fleet.repo.url, path=name, cluster="north", namespace=f"t-{name}",
-            **more,  # type: ignore[arg-type]
-        )  # fmt: skip
-        self.fleet.commit({f"fleet/{name}.yaml": documents(app), f"{name}/all.yaml": manifests})
+        self.deploy_all({name: manifests}, **more)
+
+    def deploy_all(self, manifests: Mapping[str, str], **more: object) -> None:
+        """Commit several applications at once."""
+        files: dict[str, Content] = {}
+        for name, text in manifests.items():
+            app = application(
+                name, repo=self.fleet.repo.url, path=name, cluster="north", namespace=f"t-{name}",
+                **more,  # type: ignore[arg-type]
+            )  # fmt: skip
+            files |= {f"fleet/{name}.yaml": documents(app), f"{name}/all.yaml": text}
+        self.fleet.commit(files)
 
     def good(self, *names: str) -> None:
         self.fleet.wait_good(*(f"north/{name}" for name in names), timeout=LONG)
@@ -103,34 +113,59 @@ def deleted(cursor: Cursor) -> list[Write]:
 # refusals and lost answers
 
 
-@pytest.mark.parametrize(
-    ("name", "fault"),
-    [
-        ("conflict", {"status": 409, "reason": "Conflict", "times": 2}),
-        ("unavailable", {"status": 503, "times": 3}),
-        ("broken", {"status": 500, "times": 3}),
-        ("not-yet-served", {"status": 404, "reason": "NotFound", "times": 1}),
-        ("late", {"status": 504, "reason": "Timeout", "carried_out": True, "times": 2}),
-        ("cut-before", {"times": 2}),
-        ("cut-after", {"carried_out": True, "times": 2}),
-        ("hangs", {"delay": 5.0, "times": 1}),
-    ],
-)
-def test_a_write_that_fails_or_whose_answer_is_lost_is_done_once_in_the_end(
-    spoke: Spoke, name: str, fault: dict[str, object]
-) -> None:
-    namespace, cursor = f"t-{name}", spoke.cursor()
-    struck = spoke.proxy.inject(
-        Fault(is_meant=requests_in(namespace, "PATCH", kind="configmaps"), **fault)  # type: ignore[arg-type]
-    )
-    spoke.deploy(name, "---\n".join(configmap(each, text="hi") for each in "abc"))
-    spoke.good(name)
-    assert struck.hits, "the fault struck"
-    assert created(cursor, namespace) == ["a", "b", "c"], "each was made once"
-    assert not deleted(cursor)
-    before = cursor.writes(user=AGENT, namespace=namespace)
+WRITE_FAULTS: dict[str, dict[str, object]] = {
+    "conflict": {"status": 409, "reason": "Conflict", "times": 2},
+    "unavailable": {"status": 503, "times": 3},
+    "broken": {"status": 500, "times": 3},
+    "not-yet-served": {"status": 404, "reason": "NotFound", "times": 1},
+    "late": {"status": 504, "reason": "Timeout", "carried_out": True, "times": 2},
+    "cut-before": {"times": 2},
+    "cut-after": {"carried_out": True, "times": 2},
+    "hangs": {"delay": 5.0, "times": 1},
+}
+
+
+@dataclass(slots=True)
+class Struck:
+    """What faults of writes did, and what the agent wrote under them."""
+
+    faults: dict[str, Fault]
+    cursor: Cursor
+    before: list[Write]
+    after: list[Write]
+
+
+@pytest.fixture(scope="module")
+def struck(through: Spoke) -> Struck:
+    """An application under each fault, all at the same time, until all are good; and a while later."""
+    cursor = through.cursor()
+    faults = {
+        name: through.proxy.inject(
+            Fault(is_meant=requests_in(f"t-{name}", "PATCH", kind="configmaps"), **fault)  # type: ignore[arg-type]
+        )
+        for name, fault in WRITE_FAULTS.items()
+    }
+    manifests = "---\n".join(configmap(each, text="hi") for each in "abc")
+    through.deploy_all(dict.fromkeys(WRITE_FAULTS, manifests))
+    through.good(*WRITE_FAULTS)
+    before = cursor.writes(user=AGENT)
     time.sleep(QUIET)
-    assert cursor.writes(user=AGENT, namespace=namespace) == before, "and then it is quiet"
+    return Struck(faults, cursor, before, cursor.writes(user=AGENT))
+
+
+@pytest.mark.parametrize("name", WRITE_FAULTS)
+def test_a_write_that_fails_or_whose_answer_is_lost_is_done_once_in_the_end(
+    struck: Struck, name: str
+) -> None:
+    namespace = f"t-{name}"
+    assert struck.faults[name].hits, "the fault struck"
+    mine = [
+        [w for w in writes if w.namespace == namespace] for writes in (struck.before, struck.after)
+    ]
+    made = sorted(w.name for w in mine[0] if w.is_creation and w.resource == "configmaps")
+    assert made == ["a", "b", "c"], "each was made once"
+    assert not [w for w in mine[1] if w.verb.startswith("delete")]
+    assert mine[0] == mine[1], "and then it is quiet"
 
 
 def test_a_busy_server_is_left_alone_as_long_as_it_asks(spoke: Spoke) -> None:
@@ -173,34 +208,70 @@ def test_a_delete_whose_answer_is_lost_takes_no_successor(spoke: Spoke) -> None:
 # watches and lists
 
 
-@pytest.mark.parametrize(
-    ("name", "fault"),
-    [
-        ("stalled", {"freeze": True, "times": 1}),
-        ("expired", {"status": 410, "reason": "Expired", "times": 2}),
-        ("refused", {"status": 503, "times": 2}),
-        ("torn", {"times": 3}),
-    ],
-)
-def test_drift_is_healed_although_the_watch_fails(
-    spoke: Spoke, name: str, fault: dict[str, object]
-) -> None:
-    spoke.deploy(name, configmap("a", text="hi"))
-    spoke.good(name)
-    struck = spoke.proxy.inject(Fault(is_meant=watches_of("configmaps"), **fault))  # type: ignore[arg-type]
-    member = spoke.fleet.estate.members["north"]
+WATCH_FAULTS: dict[str, tuple[str, dict[str, object]]] = {
+    "stalled": ("ConfigMap", {"freeze": True, "times": 1}),
+    "expired": ("Secret", {"status": 410, "reason": "Expired", "times": 2}),
+    "refused": ("Service", {"status": 503, "times": 2}),
+    "torn": ("ServiceAccount", {"times": 3}),
+}
+"""Of what kind the watches fail: an agent has one for each kind."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """What became of an object of each kind that was changed while the watch of its kind failed."""
+
+    faults: dict[str, Fault]
+    healed: dict[str, bool]
+    deleted: list[Write]
+
+
+@pytest.fixture(scope="module")
+def watched(through: Spoke) -> Watched:
+    """An agent that starts while the watches of four kinds fail, and then drift of each."""
+    manifests = [_labelled(kind) for kind, _ in WATCH_FAULTS.values()]
+    through.deploy("watched", documents(*manifests))
+    through.good("watched")
+    faults = {
+        name: through.proxy.inject(Fault(is_meant=watches_of(f"{kind.lower()}s"), **fault))  # type: ignore[arg-type]
+        for name, (kind, fault) in WATCH_FAULTS.items()
+    }
+    member = through.fleet.estate.members["north"]
     member.agent.kill()
     member.agent.start()
-    wait_until(lambda: struck.hits, what="a watch that fails", timeout=30)
-    path = at("configmaps", f"t-{name}", "a")
-    cursor = spoke.cursor()
-    spoil(spoke.plane, path, text="mine")
-    spoke.plane.wait_for(path, lambda found: found["data"]["text"] == "hi", timeout=20)  # type: ignore[index]
-    assert not deleted(cursor)
+    wait_until(
+        lambda: all(each.hits for each in faults.values()), what="watches that fail", timeout=30
+    )
+    cursor = through.cursor()
+    paths = {
+        name: at(f"{kind.lower()}s", "t-watched", "a") for name, (kind, _) in WATCH_FAULTS.items()
+    }
+    for path in paths.values():
+        through.ask("PATCH", path, {"metadata": {"labels": {"text": "mine"}}})
+    healed: dict[str, bool] = {}
+
+    def look() -> bool:
+        for name, path in paths.items():
+            found = through.plane.get(path) or {}
+            healed[name] = found["metadata"]["labels"]["text"] == "hi"
+        return all(healed.values())
+
+    with contextlib.suppress(NotReady):  # each kind has a test
+        wait_until(look, timeout=20)
+    result = Watched(faults, healed, deleted(cursor))
+    through.proxy.heal()
+    return result
+
+
+@pytest.mark.parametrize("name", WATCH_FAULTS)
+def test_drift_is_healed_although_the_watch_fails(watched: Watched, name: str) -> None:
+    assert watched.faults[name].hits
+    assert watched.healed[name]
+    assert not watched.deleted
 
 
 def test_a_list_that_grows_too_old_between_its_pages_is_taken_anew(spoke: Spoke) -> None:
-    many = [f"m{n:03d}" for n in range(300)]
+    many = [f"m{n:03d}" for n in range(260)]
     spoke.deploy("pages", "---\n".join(configmap(each, text="hi") for each in many))
     spoke.good("pages")
     is_list = lists_of("configmaps")
@@ -381,6 +452,13 @@ def test_an_aggregated_api_that_is_down_takes_nothing_away(spoke: Spoke) -> None
         assert [w.name for w in deleted(cursor)] == ["b"]
     finally:
         spoke.ask("DELETE", f"{path}/v1.down.example.test")
+
+
+def _labelled(kind: str) -> JsonObject:
+    body: JsonObject = {
+        "apiVersion": "v1", "kind": kind, "metadata": {"name": "a", "labels": {"text": "hi"}},
+    }  # fmt: skip
+    return {**body, "spec": {"ports": [{"port": 80}]}} if kind == "Service" else body
 
 
 def _uid(spoke: Spoke, path: str) -> str:

@@ -65,9 +65,8 @@ def test_a_hub_killed_again_and_again_while_it_dispatches_loses_nothing(
         time.sleep(moment)
         fleet.estate.hub.kill()
         fleet.estate.hub.start(**fleet.estate.environment)
-    started = time.monotonic()
-    fleet.estate.wait_ready()
-    assert time.monotonic() - started < 10
+    fleet.estate.wait_ready(timeout=LONG)
+    assert fleet.estate.hub.cpu_seconds() < 10, "what is under way costs a hub that starts no more"
     fleet.wait_good(*(f"{c}/{name}-{c}" for c in CLUSTERS for name in names), timeout=LONG)
     for name, cursor in cursors.items():
         writes = [w for w in cursor.writes(user=AGENT) if w.namespace.startswith("t-many")]
