@@ -13,13 +13,13 @@ from dataclasses import replace
 
 import msgspec
 
+from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, Corrupt
 from fleet.model.identity import ObjectRef
 from fleet.sync import recordcodec
 from fleet.sync.hooks import DeletePolicy
 from fleet.sync.inventory import Entry, HookEntry, Inventory
 from fleet.sync.manifest import Protection
-from fleet.sync.recordcodec import RecordText
 
 SHARD_LIMIT = 512 * 1024
 FORMAT = 1
@@ -49,8 +49,8 @@ class _Shard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     edges: tuple[str, ...] = ()
     applied: str = ""
     confirmed: bool = True
-    operation: RecordText | None = None
-    answer: RecordText | None = None
+    operation: JsonObject | None = None
+    answer: JsonObject | None = None
     hooks: tuple[_HookRow, ...] = ()
     farewell: str = ""
     objects: tuple[_Row, ...] = ()

@@ -1,94 +1,57 @@
-"""Operation records as they lie in an inventory; what an older agent wrote is read, too."""
+"""Operation records as they lie in an inventory; what an older agent wrote is read, too.
+
+The fields are those of `OperationRecord`, what is as usual left out. A hook is a row, and two words differ.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import fields, replace
+
 import msgspec
 
+from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput, Corrupt
 from fleet.model.identity import ObjectRef
-from fleet.model.report import ResourceResult
-from fleet.sync.phases import HookState, Stage, SyncPhase
+from fleet.sync.phases import HookState, SyncPhase
 from fleet.sync.record import HookRun, OperationRecord
 
 _HookRow = tuple[SyncPhase, str, HookState, str]
+_WORDS = {"stage": "phase", "phase": "sync_phase"}
+"""What is called otherwise on disk: ``phase`` is older there than hooks."""
+_HOOKS = "hooks"
 
 
-class RecordText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A record on disk. ``phase`` is its stage: the word is older than hooks."""
-
-    id: str
-    phase: Stage = Stage.RUNNING
-    kind: str = "sync"
-    artifact: str = ""
-    started: int = 0
-    attempt: int = 0
-    finished: int = 0
-    due: int = 0
-    retries: int = 0
-    sync_phase: SyncPhase = SyncPhase.PRE_SYNC
-    wave: int = 0
-    message: str = ""
-    is_final: bool = False
-    is_partial: bool = False
-    is_blocked: bool = False
-    is_touched: bool = False
-    pruned_waves: tuple[int, ...] = ()
-    hooks: tuple[_HookRow, ...] = ()
-    results: tuple[ResourceResult, ...] = ()
-
-
-def encode(record: OperationRecord | None) -> RecordText | None:
+def encode(record: OperationRecord | None) -> JsonObject | None:
     """Write a record."""
     if record is None:
         return None
-    return RecordText(
-        id=record.id,
-        phase=record.stage,
-        kind=record.kind,
-        artifact=record.artifact,
-        started=record.started,
-        attempt=record.attempt,
-        finished=record.finished,
-        due=record.due,
-        retries=record.retries,
-        sync_phase=record.phase,
-        wave=record.wave,
-        message=record.message,
-        is_final=record.is_final,
-        is_partial=record.is_partial,
-        is_blocked=record.is_blocked,
-        is_touched=record.is_touched,
-        pruned_waves=record.pruned_waves,
-        hooks=tuple((run.phase, str(run.ref), run.state, run.message) for run in record.hooks),
-        results=record.results,
-    )
+    found = {field.name: (getattr(record, field.name), field.default) for field in fields(record)}
+    text = {_WORDS.get(k, k): value for k, (value, usual) in found.items() if value != usual}
+    if record.hooks:
+        text[_HOOKS] = tuple(_row(run) for run in record.hooks)
+    return text
 
 
-def decode(text: RecordText | None) -> OperationRecord | None:
+def decode(text: JsonObject | None) -> OperationRecord | None:
     """Read a record; raises Corrupt."""
     if text is None:
         return None
-    return OperationRecord(
-        id=text.id,
-        stage=text.phase,
-        kind=text.kind,
-        artifact=text.artifact,
-        started=text.started,
-        attempt=text.attempt,
-        finished=text.finished,
-        due=text.due,
-        retries=text.retries,
-        phase=text.sync_phase,
-        wave=text.wave,
-        message=text.message,
-        is_final=text.is_final,
-        is_partial=text.is_partial,
-        is_blocked=text.is_blocked,
-        is_touched=text.is_touched,
-        pruned_waves=text.pruned_waves,
-        hooks=tuple(_run(row) for row in text.hooks),
-        results=text.results,
-    )
+    found = {name: text[word] for name in _names() if (word := _WORDS.get(name, name)) in text}
+    try:
+        rows = msgspec.convert(found.pop(_HOOKS, ()), tuple[_HookRow, ...])
+        record = msgspec.convert(found, OperationRecord)
+    except msgspec.ValidationError as error:
+        raise Corrupt(f"inventory holds an operation that cannot be read: {error}") from error
+    return replace(record, hooks=tuple(map(_run, rows)))
+
+
+def _names() -> Iterable[str]:
+    return (field.name for field in fields(OperationRecord))
+
+
+def _row(run: HookRun) -> _HookRow:
+    return run.phase, str(run.ref), run.state, run.message
 
 
 def _run(row: _HookRow) -> HookRun:

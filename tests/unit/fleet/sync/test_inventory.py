@@ -10,13 +10,14 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Corrupt
 from fleet.model.assignment import DependsOn, ProjectRules, Section
 from fleet.model.identity import ObjectRef
+from fleet.model.report import ResourceResult
 from fleet.sync.desired import Desired
-from fleet.sync.inventory import Entry, Inventory, owners, rebuild
+from fleet.sync.inventory import Entry, HookEntry, Inventory, owners, rebuild
 from fleet.sync.inventorycodec import decode, encode
 from fleet.sync.manifest import TRACKING_ID, Manifest
 from fleet.sync.order import key_of
-from fleet.sync.phases import Stage
-from fleet.sync.record import OperationRecord
+from fleet.sync.phases import HookState, Stage, SyncPhase
+from fleet.sync.record import HookRun, OperationRecord
 
 
 def ref(name: str) -> ObjectRef:
@@ -129,6 +130,42 @@ def test_owners_groups_by_application() -> None:
     assert sorted(found) == ["x", "y"]
 
 
+RECORD = OperationRecord(
+    id="1",
+    stage=Stage.FAILED,
+    artifact="sha256:a",
+    started=1,
+    phase=SyncPhase.SYNC,
+    wave=2,
+    message="m",
+    is_final=True,
+    pruned_waves=(1, 2),
+    hooks=(
+        HookRun(phase=SyncPhase.PRE_SYNC, ref=ref("job"), state=HookState.FAILED, message="no"),
+    ),
+    results=(ResourceResult(ref="/ConfigMap:home/a", status="Pruned", phase="Sync"),),
+)
+
+
+def test_what_an_older_agent_wrote_of_an_operation_is_read() -> None:
+    text = (
+        '{"target":"app","cluster_uid":"u","revision":3,"shard":0,"shards":1,"operation":{"id":"1","phase":"Failed",'
+        '"artifact":"sha256:a","started":1,"sync_phase":"Sync","wave":2,"message":"m","is_final":true,"unknown":1,'
+        '"pruned_waves":[1,2],"hooks":[["PreSync","/ConfigMap:home/job","Failed","no"]],'
+        '"results":[{"ref":"/ConfigMap:home/a","status":"Pruned","phase":"Sync"}]}}'
+    )
+    found = decode([text])
+    assert found.operation == RECORD
+    assert '"phase":"Failed"' in encode(found, "inventory.app")["inventory.app"]
+
+
+@pytest.mark.parametrize("part", ['"phase":"Sleeping"', '"hooks":[["PreSync","job","Failed",""]]'])
+def test_an_operation_that_cannot_be_read_is_said(part: str) -> None:
+    text = f'{{"target":"app","cluster_uid":"u","revision":3,"shard":0,"shards":1,"operation":{{"id":"1",{part}}}}}'
+    with pytest.raises(Corrupt, match="inventory holds"):
+        decode([text])
+
+
 NAMES = st.text("abcdefghij-.", min_size=1, max_size=12).filter(lambda text: "/" not in text)
 
 
@@ -150,9 +187,8 @@ def inventories(draw: st.DrawFn) -> Inventory:
         edges=("db",),
         applied="sha256:a",
         entries=entries,
-        operation=draw(
-            st.none() | st.just(OperationRecord(id="1", stage=Stage.FAILED, wave=2, message="m"))
-        ),
+        operation=draw(st.none() | st.just(OperationRecord(id="1")) | st.just(RECORD)),
+        hooks={ref("job"): HookEntry(ref=ref("job"), unanswered=draw(st.booleans()))},
         confirmed=draw(st.booleans()),
         revision=draw(st.integers(0, 9)),
     )
