@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from random import Random
 
-import msgspec
 import structlog
 from prometheus_client import Counter, Gauge
 
+from agents import position as positions
 from agents.assignment import Assignment
 from agents.board import Board
 from agents.cache import Cache
+from agents.contents import Contents
 from agents.core import POSITION
 from agents.identity import Identity
 from agents.records import Journal
@@ -26,7 +27,7 @@ from agents.renewal import Renewal
 from agents.reporting import Reporting
 from agents.transport import Transport
 from fleet.codec.canonical import Digest
-from fleet.errors import BadInput, Corrupt, Denied, FleetError, Transient
+from fleet.errors import Corrupt, Denied, FleetError, Transient
 from fleet.model.assignment import Head, SignedHead
 from fleet.model.report import ClusterFacts, ReportAnswer
 from fleet.pki.keys import VerifyKeys
@@ -34,9 +35,7 @@ from fleet.runtime import log as fields
 from fleet.runtime.backoff import Backoff
 from fleet.runtime.clock import Clock
 from fleet.wire import codec, routes
-from fleet.wire.enrolment import FetchRequest
 from fleet.wire.errors import CONFLICT, Unauthenticated
-from fleet.wire.frames import MAX_DIGESTS, FrameReader
 from fleet.wire.heads import Position, head_digest, keys_after, verify_head
 
 log = structlog.get_logger(__name__)
@@ -52,20 +51,8 @@ _SHORTEST_POLL = 2.0
 _LONGEST_ASKED = 60.0
 """However long a hub asks to be left alone, it is asked again after so many seconds."""
 _PATIENCE = 1.0
-_PER_FETCH = 200
 _TOO_SOON = 1.0
 _BREATH = 0.1
-
-
-class _Position(msgspec.Struct, frozen=True):
-    """The highest assignment ever accepted, of the cluster with this UID."""
-
-    cluster_uid: str
-    epoch: int
-    generation: int
-    digest: str
-    hub: str = ""
-    """The hub that it came from; another hub counts anew."""
 
 
 class Link:
@@ -94,6 +81,7 @@ class Link:
         self._transport = transport
         self._journal = journal
         self._cache = cache
+        self._contents = Contents(transport, cache)
         self._board = board
         self._clock = clock
         self._accept = accept
@@ -119,7 +107,7 @@ class Link:
     def restore(self, position: str | None) -> None:
         """Take up where the last process stopped: the position, and the assignment from the cache."""
         if position is not None:
-            self._position = _read_position(position, self.identity)
+            self._position = positions.decode(position, self.identity)
         signed = self._cache.load_head()
         if signed is None or self._position is None:
             return
@@ -127,7 +115,7 @@ class Link:
             head = self._verified(signed)
             digests = [Digest(ref.digest) for ref in head.sections]
             digests += [Digest(head.rules)] if head.rules else []
-            self._assignment = Assignment.of(head, self._from_cache(digests))
+            self._assignment = Assignment.of(head, self._contents.kept(digests))
         except FleetError as error:
             log.warning("kept assignment not used", **{fields.ERROR: str(error)})
             return
@@ -293,16 +281,14 @@ class Link:
             or not self._cache.has(digest)
         ]
         digests += [Digest(head.rules)] if head.rules else []
-        blobs = self._from_cache(digests)
-        blobs.update(await self._fetch([digest for digest in digests if digest not in blobs]))
-        return Assignment.of(head, blobs, self._assignment)
+        return Assignment.of(head, await self._contents.get(digests), self._assignment)
 
     async def _persist(self, head: Head, signed: SignedHead) -> None:
         """Write down the position before anything is applied, and what the hub says about its keys."""
         position = (head.epoch, head.generation, head_digest(signed))
         if position != self._position:
-            record = _Position(self.identity.cluster_uid, *position, hub=head.hub)
-            await self._journal.write({POSITION: msgspec.json.encode(record).decode()})
+            text = positions.encode(position, self.identity)
+            await self._journal.write({POSITION: text})
             self._position = position
         keys = keys_after(head, VerifyKeys.of(self.identity.signing_keys)).texts()
         if set(keys) != set(self.identity.signing_keys):
@@ -310,26 +296,19 @@ class Link:
             await self._renewal.trust(keys)
         await self._cache.save_head(signed)
 
-    def _from_cache(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
-        found = ((digest, self._cache.read(digest)) for digest in digests)
-        return {digest: data for digest, data in found if data is not None}
-
     def _missing_artifacts(self) -> list[Digest]:
-        return self._missing(self._assignment) if self._assignment is not None else []
-
-    def _missing(self, assignment: Assignment) -> list[Digest]:
-        return sorted({d for d in assignment.artifacts() if not self._cache.has(d)})
+        return self._contents.missing(self._assignment)
 
     async def _prefetch(self, assignment: Assignment) -> None:
         """Get the artifacts of an assignment while its position is being written down."""
         try:
-            await self._fetch(self._missing(assignment))
+            await self._contents.fetch(self._contents.missing(assignment))
         except FleetError as error:
             log.info("artifacts not fetched", **{fields.ERROR: str(error)})
 
     async def _fetch_artifacts(self) -> bool:
         """Fetch what is missing; whether anything came."""
-        found = await self._fetch(self._missing_artifacts())
+        found = await self._contents.fetch(self._missing_artifacts())
         if self._assignment is not None and found:
             self._arrived(
                 name
@@ -337,27 +316,6 @@ class Link:
                 if section.artifact in found
             )
         return bool(found)
-
-    async def _fetch(self, digests: list[Digest]) -> dict[Digest, bytes]:
-        """Fetch content in batches; what the hub does not have for us is left out."""
-        found: dict[Digest, bytes] = {}
-        asked = list(dict.fromkeys(digests))
-        while asked:
-            batch, asked = asked[: min(_PER_FETCH, MAX_DIGESTS)], asked[_PER_FETCH:]
-            reply = await self._transport.post(
-                routes.FETCH, FetchRequest(digests=tuple(batch)), limit=codec.BLOB_LIMIT
-            )
-            wanted = set(batch)
-            frames = [f for f in FrameReader().feed(reply.body) if f.digest in wanted]
-            if not frames:
-                raise Transient("the hub answered a request for content with none of it")
-            new = {frame.digest: frame.data for frame in frames if frame.data is not None}
-            await self._cache.add(new)
-            found |= new
-            answered = {frame.digest for frame in frames}
-            # The hub may stop early to keep an answer small.
-            asked = [digest for digest in batch if digest not in answered] + asked
-        return found
 
     # -- reports ------------------------------------------------------------------------------
 
@@ -384,16 +342,3 @@ def _asked_wait(error: FleetError) -> float:
     """Seconds that the hub asked to be left alone for."""
     asked = error.retry_after if isinstance(error, Transient) else None
     return min(asked or 0.0, _LONGEST_ASKED)
-
-
-def _read_position(text: str, identity: Identity) -> Position | None:
-    try:
-        record = msgspec.json.decode(text, type=_Position)
-    except msgspec.MsgspecError as error:
-        raise BadInput(
-            "the record of the last assignment cannot be read",
-            hint="remove the agent's state and join again",
-        ) from error
-    if record.cluster_uid != identity.cluster_uid or record.hub not in ("", identity.hub):
-        return None
-    return record.epoch, record.generation, Digest(record.digest)

@@ -176,7 +176,7 @@ async def test_content_that_was_not_asked_for_is_no_answer(spoken: Spoken) -> No
     spoken.hub.answers[routes.FETCH] = lambda: Reply(200, frame, "")
     with pytest.raises(Transient, match="none of it"):
         async with asyncio.timeout(5):
-            await spoken.link._fetch([Digest("sha256:" + "0" * 64)])
+            await spoken.link._contents.fetch([Digest("sha256:" + "0" * 64)])
 
 
 async def test_a_hub_that_always_wants_everything_is_told_ever_more_rarely(spoken: Spoken) -> None:
