@@ -7,12 +7,12 @@ when it changes. The status is written in one place, whatever happened before.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from agents import conclusions, consent, sharing
+from agents import consent, sharing
 from agents.apply import Applier, propagation_of
 from agents.assignment import Assignment
 from agents.board import Board
@@ -30,6 +30,7 @@ from agents.observe import Observer
 from agents.operations import Mode
 from agents.orphans import Orphans
 from agents.pacing import Pacer
+from agents.planning import Planning
 from agents.progress import Progress
 from agents.readiness import Readiness
 from agents.rehearsal import Rehearsal
@@ -47,14 +48,11 @@ from fleet.runtime.clock import Clock
 from fleet.runtime.reconciler import Done, Outcome, RequeueAfter
 from fleet.sync import farewell
 from fleet.sync.desired import Desired
-from fleet.sync.drift import LiveObject
 from fleet.sync.gate import satisfied
 from fleet.sync.inventory import Inventory
-from fleet.sync.manifest import parse_tracking_id
 from fleet.sync.manner import manner_of
-from fleet.sync.options import PRUNE_LAST
-from fleet.sync.plan import Plan, plan, plan_hooks, to_compare
-from fleet.sync.policy import NOTHING, Permission, permission
+from fleet.sync.plan import Plan
+from fleet.sync.policy import permission
 from fleet.sync.record import OperationRecord
 from fleet.sync.steps import Step, Verb
 
@@ -98,6 +96,7 @@ class TargetSync:
         self.conductor = Conductor(
             self.inventories, self.hooks, self.leftovers, self.pacer, self.clock
         )
+        self.planning = Planning(self.comparisons, self.states, self.conductor)
         self.rehearsal = Rehearsal(self.cluster, self.applier, Writer(self.cluster, self.clock))
         self.epilogue = Epilogue(self.table, self.applier, self.readiness, self.board)
 
@@ -173,7 +172,9 @@ class TargetSync:
         run.desired = self.states.light(run.section, discovery) if run.is_gated else desired
         refs = desired.refs | inventory.entries.keys()
         await self._observe(run.section, refs, discovery)
-        found = await self._plan(run, desired, assignment, discovery, compare_all=compare_all)
+        found = await self.planning.plan(
+            run, desired, assignment, discovery, compare_all=compare_all
+        )
         run.out_of_sync, run.refused = found.out_of_sync, found.refused
         self._take_findings(run.progress, found)
         await self._note_policy(run, desired)
@@ -245,72 +246,6 @@ class TargetSync:
 
         await self.observer.ensure((item for item in found if item is not None), needs_whole)
 
-    async def _plan(
-        self,
-        run: Run,
-        desired: Desired,
-        assignment: Assignment,
-        discovery: Discovery,
-        *,
-        compare_all: bool = False,
-    ) -> Plan:
-        inventory = run.progress.inventory
-        await self.comparisons.check(desired)
-        live = self.comparisons.live(desired, inventory)
-        wanted = (
-            [item for item in desired.manifests if item.ref in live and item.tracked]
-            if compare_all
-            else list(to_compare(desired, inventory, live))
-        )
-        if wanted:
-            await self.comparisons.compare(
-                run.working,
-                discovery,
-                {item.ref for item in wanted},
-                inventory,
-                afresh=compare_all and run.is_refresh,
-            )
-            live = self.comparisons.live(desired, inventory)
-        allowed = self._permission(run, assignment)
-        run.is_permitted = allowed.apply_new
-        claimed: Mapping[ObjectRef, str] = {}
-        if _needs_claims(desired, inventory, live):
-            try:
-                claimed = self.states.claims(assignment, discovery, run.section.target)
-            except NotReady:
-                # An artifact that is not here yet may name what would be deleted.
-                claimed = self.states.known_claims(run.section.target)
-                allowed = replace(allowed, prune=False)
-                run.progress.look_again = 1.0
-        tasks = self.conductor.tasks(run, desired)
-        if tasks and conclusions.is_invalid(desired):
-            # As with Argo CD no hook runs for what cannot be applied as a whole.
-            tasks, allowed = (), NOTHING
-        found = plan(
-            desired,
-            inventory,
-            live,
-            allowed,
-            claimed=claimed,
-            hooks=tasks,
-            prune_last=PRUNE_LAST in run.working.sync_options,
-            confirmed=consent.is_approved(run),
-        )
-        run.unconfirmed = found.unconfirmed
-        if run.mode in (Mode.HOLD, Mode.FAIL, Mode.STOP):
-            return replace(found, steps=plan_hooks(tasks).steps)
-        return found
-
-    def _permission(self, run: Run, assignment: Assignment) -> Permission:
-        if run.blocked:
-            return NOTHING
-        allowed = permission(run.working, run.operation, detached=assignment.head.detached)
-        if run.is_gated:
-            return replace(allowed, apply_new=False, prune=False, allow_empty=False)
-        if run.mode not in (Mode.PLAIN, Mode.WORK):
-            return replace(allowed, apply_new=False, prune=False)
-        return allowed
-
     def _take_findings(self, progress: Progress, found: Plan) -> None:
         if found.equal:
             progress.inventory = progress.inventory.found_equal(found.equal)
@@ -363,7 +298,7 @@ class TargetSync:
         consent.await_approval(run)
         if not progress.is_waiting:
             progress.phase = Phase.IDLE
-        after = await self._plan(run, desired, assignment, discovery)
+        after = await self.planning.plan(run, desired, assignment, discovery)
         run.out_of_sync, run.refused = after.out_of_sync, after.refused
         self._take_findings(progress, after)
 
@@ -371,18 +306,6 @@ class TargetSync:
         bodies = [item.body for item in desired.manifests] + [hook.body for hook in desired.hooks]
         is_whole = all("kind" in body for body in bodies)
         return desired if is_whole else self.states.full(run.working, discovery)
-
-
-def _needs_claims(
-    desired: Desired, inventory: Inventory, live: Mapping[ObjectRef, LiveObject]
-) -> bool:
-    """Whether it matters what other targets name: something may be deleted, or is marked as another's."""
-    if inventory.entries.keys() - desired.refs:
-        return True
-    return any(
-        (owner := parse_tracking_id(item.tracking)) is not None and owner[0] != desired.target
-        for item in live.values()
-    )
 
 
 def _with_bodies(step: Step, whole: Desired) -> Step:
