@@ -14,11 +14,12 @@ from prometheus_client import Gauge
 
 from fleet import graph, moves
 from fleet.health.result import worst
+from fleet.model.application import Application
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
 from fleet.model.target import Edge, Target
 from fleet.wire import api
-from hub import childviews
+from hub import childviews, windowviews
 from hub.dispatch import Dispatcher
 from hub.poller import Poller
 from hub.problems import all_problems
@@ -119,6 +120,7 @@ class Views:
             pinned=pin.words if pin is not None else "",
             parents=application.parents,
             children=childviews.rows(self.state, id_, self._status),
+            windows=self._windows(application),
         )
 
     def appsets(self) -> api.AppSetList:
@@ -233,6 +235,7 @@ class Views:
             needed_by=tuple(sorted(str(user) for user in self.state.users(id_))),
             app=self.app(id_),
             parents=application.parents,
+            windows=self._windows(application),
         )
 
     def graph(self, cluster: str) -> api.Graph:
@@ -354,6 +357,10 @@ class Views:
         if decision and decision.held:
             return decision.held.message
         return childviews.message(self.state, id_) or status.message
+
+    def _windows(self, application: Application) -> api.Windows | None:
+        project = self.state.desired.projects.get(application.project)
+        return windowviews.shown(application, project, self.rollup.clock.now())
 
     def _without_target(self) -> set[AppName]:
         with_target = {id_.app for id_ in self.state.desired.targets}

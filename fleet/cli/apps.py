@@ -24,6 +24,7 @@ from fleet.cli.output import (
     text,
     value_of,
 )
+from fleet.cli.reading import window_lines
 from fleet.wire import api
 
 app = typer.Typer(
@@ -101,6 +102,8 @@ def get_app(context: typer.Context, name: AppName, output: Output = Format.TABLE
     ):
         for value in values:
             say(f"{label + ':':<16}{value}")
+    for label, line in window_lines(detail.windows):
+        say(f"{label.capitalize() + ':':<16}{line}")
     for item in detail.problems:
         say(f"{'Object:':<16}{item.ref}  {item.sync} {item.health or ''}  {item.message}")
     for child in detail.children:

@@ -1,7 +1,8 @@
-"""``fleet approve``, ``explain``, ``graph``, ``problems`` and ``repo list``: single commands about the hub's state."""
+"""``fleet approve``, ``explain``, ``graph``, ``problems`` and ``repositories``: single commands about the hub's state."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -105,11 +106,30 @@ def _print_explanation(found: api.Explanation) -> None:
     say(f"  decision      {found.decision}")
     if found.app is not None:
         say(f"  status        {found.app.sync}, {found.app.health}  {found.app.message}")
+    for label, line in window_lines(found.windows):
+        say(f"  {label:<14}{line}")
     for edge in found.edges:
         mark = "ok" if edge.satisfied else "waits"
         say(f"  depends on    {edge.reference}: {mark}: {edge.message}")
     for user in found.needed_by:
         say(f"  needed by     {user}")
+
+
+def window_lines(windows: api.Windows | None) -> Iterator[tuple[str, str]]:
+    """Say what sync windows allow now, and how each of them stands."""
+    if windows is None:
+        return
+    yield "sync windows", windows.message
+    for item in windows.items:
+        zone = "" if item.time_zone == "UTC" else f" {item.time_zone}"
+        turn = f" until {item.changes_at}" if item.changes_at else ""
+        state = ("open" if item.open else "closed") + turn
+        passes = ", fleet app sync passes" if item.manual_sync else ""
+        said = f" ({item.description})" if item.description else ""
+        yield (
+            "window",
+            f"{item.kind} {item.schedule}{zone} for {item.duration}: {state}{passes}{said}",
+        )
 
 
 def graph(

@@ -16,7 +16,7 @@ Source: app_project_types.go, argo.md 2.8.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -59,7 +59,7 @@ def decide(
     if not stopping:
         return ALLOWED
     until, foreseen = _end(windows, now, manual=manual)
-    what = "; ".join(_shown(window) for window in stopping)
+    what = "; ".join(shown(window) for window in stopping)
     when = f" until {_written(until)}" if foreseen else ""
     if stopping[0].kind == _DENY:
         return Blocked(message=f"blocked by sync window {what}{when}", until=until)
@@ -97,15 +97,39 @@ def _open(windows: Iterable[Window], kind: str, at: datetime) -> tuple[Window, .
     return tuple(window for window in windows if window.kind == kind and is_open(window, at))
 
 
+def next_turn(window: Window, now: datetime) -> datetime | None:
+    """Find when an open window closes, or a closed one opens; None where that cannot be foreseen."""
+    was_open = is_open(window, now)
+    at, foreseen = _look_ahead((window,), now, lambda at: is_open(window, at) != was_open)
+    return at if foreseen else None
+
+
+def next_block(windows: Sequence[Window], now: datetime) -> datetime | None:
+    """Find when automated syncs will be blocked that are allowed now; None if that cannot be foreseen."""
+    at, foreseen = _look_ahead(
+        windows, now, lambda at: bool(_stopping(windows, at, manual=False, started_at=None))
+    )
+    return at if foreseen else None
+
+
 def _end(windows: Sequence[Window], now: datetime, *, manual: bool) -> tuple[datetime, bool]:
     """Find when a block ends, and whether that is sure; a sync that begins then is a new one."""
+    return _look_ahead(
+        windows, now, lambda at: not _stopping(windows, at, manual=manual, started_at=None)
+    )
+
+
+def _look_ahead(
+    windows: Sequence[Window], now: datetime, is_it: Callable[[datetime], bool]
+) -> tuple[datetime, bool]:
+    """Find the opening or closing with which something begins to hold, and whether that is sure."""
     at = now
     for _ in range(_LOOKED_AHEAD):
         edges = [edge for window in windows for edge in _edges(window, at)]
         if not edges:
             return at + timedelta(hours=1), False
         at = min(edges)
-        if not _stopping(windows, at + _MOMENT, manual=manual, started_at=None):
+        if is_it(at + _MOMENT):
             return at, True
     return at, False
 
@@ -133,8 +157,8 @@ def _zone(window: Window) -> ZoneInfo:
         return ZoneInfo(window.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise BadInput(
-            f"this agent knows no time zone {window.time_zone!r} of a sync window",
-            hint="correct timeZone in the AppProject, or bring the agent up to date",
+            f"this machine knows no time zone {window.time_zone!r} of a sync window",
+            hint="correct timeZone in the AppProject, or bring the time zones of the machine up to date",
         ) from error
 
 
@@ -148,12 +172,14 @@ def _next_start(window: Window, after: datetime) -> datetime | None:
         return None
 
 
-def _shown(window: Window) -> str:
+def shown(window: Window) -> str:
+    """Write a window as people know it."""
     zone = "" if window.time_zone == "UTC" else f" {window.time_zone}"
-    return f'"{window.kind} {window.schedule}{zone} for {_length(window.duration)}"'
+    return f'"{window.kind} {window.schedule}{zone} for {length(window.duration)}"'
 
 
-def _length(seconds: float) -> str:
+def length(seconds: float) -> str:
+    """Write a duration."""
     for size, unit in ((3600, "h"), (60, "m")):
         if seconds >= size and seconds % size == 0:
             return f"{int(seconds // size)}{unit}"

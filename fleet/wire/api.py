@@ -63,6 +63,32 @@ class ObjectRow(Row, frozen=True, kw_only=True):
     message: str
 
 
+class WindowRow(Row, frozen=True, kw_only=True):
+    """A sync window of the project that matches an application."""
+
+    kind: str
+    schedule: str
+    duration: str
+    time_zone: str
+    open: bool
+    changes_at: str
+    """When it closes, or opens next, in its time zone (RFC 3339); empty: not foreseen."""
+    manual_sync: bool
+    """Whether a sync that a person asks for passes it."""
+    description: str = ""
+
+
+class Windows(Row, frozen=True, kw_only=True):
+    """What sync windows allow right now, by the hub's clock; the agent decides by its own."""
+
+    automated: bool
+    """Whether automated syncs and healing are allowed."""
+    manual: bool
+    """Whether ``fleet app sync`` is."""
+    message: str
+    items: tuple[WindowRow, ...]
+
+
 class AppDetail(Row, frozen=True, kw_only=True):
     app: AppRow
     namespace: str
@@ -87,6 +113,8 @@ class AppDetail(Row, frozen=True, kw_only=True):
     """The Applications whose manifests brought it (app of apps), the outermost first."""
     children: tuple[ChildRow, ...] = ()
     """What its own manifests bring to the fleet."""
+    windows: Windows | None = None
+    """Null: no sync window of its project matches it."""
 
 
 class ChildRow(Row, frozen=True, kw_only=True):
@@ -294,6 +322,8 @@ class Explanation(Row, frozen=True, kw_only=True):
     needed_by: tuple[str, ...]
     app: AppRow | None
     parents: tuple[str, ...] = ()
+    windows: Windows | None = None
+    """Null: no sync window of its project matches it."""
 
 
 class GraphNode(Row, frozen=True, kw_only=True):

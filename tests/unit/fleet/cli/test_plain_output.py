@@ -20,6 +20,10 @@ ROW = api.AppRow(
     name="web", cluster="one", set="", project="default", sync="Synced", health="Healthy",
     revision="", digest="", waiting_for=(EVIL,), message=EVIL, age_seconds=1,
 )  # fmt: skip
+WINDOW = api.WindowRow(
+    kind="deny", schedule=EVIL, duration="1h", time_zone=EVIL, open=True, changes_at="",
+    manual_sync=True, description=EVIL,
+)  # fmt: skip
 ANSWERS: dict[str, msgspec.Struct] = {
     "apps": api.AppList(items=(ROW,)),
     "apps/web": api.AppDetail(
@@ -35,6 +39,7 @@ ANSWERS: dict[str, msgspec.Struct] = {
         target="one/web", exists=True, why=EVIL, set="", row=EVIL, file="", line=0, app=ROW,
         decision=EVIL, needed_by=(),
         edges=(api.EdgeRow(reference=EVIL, targets=(), satisfied=False, message=EVIL),),
+        windows=api.Windows(automated=False, manual=False, message=EVIL, items=(WINDOW,)),
     ),
     "clusters/one": api.ClusterRow(
         name="one", server="", project="", labels={"a": EVIL}, source="git", management=False,
