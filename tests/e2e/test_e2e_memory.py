@@ -31,9 +31,7 @@ HEALED_WITHIN = 2.0
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_an_agent_is_small_idle_and_quick(
-    new_fleet: Callable[..., Fleet], record_property: Callable[[str, object], None]
-) -> None:
+def test_an_agent_is_small_idle_and_quick(new_fleet: Callable[..., Fleet]) -> None:
     fleet = new_fleet("one")
     agent = fleet.estate.members["one"].agent
     names = [f"app-{number}" for number in range(LARGE)]
@@ -45,7 +43,6 @@ def test_an_agent_is_small_idle_and_quick(
     slowest = max(_heal(fleet, f"{name}-0", text="x" * 4096) for name in few)
     after = agent.rss_mib()
     print(f"500 objects: {settled:.1f} MiB, {after:.1f} after healing, slowest {slowest:.3f} s")
-    record_property("agent_rss_mib", round(settled, 1))
     assert max(settled, after) < SMALL_LIMIT
     assert slowest < HEALED_WITHIN
 
@@ -60,8 +57,6 @@ def test_an_agent_is_small_idle_and_quick(
     print(
         f"5,000 objects: {settled:.1f} MiB, {after:.1f} after healing, slowest {slowest:.3f} s; idle {share:.2%}"
     )
-    record_property("large_agent_rss_mib", round(after, 1))
-    record_property("large_agent_idle_share", round(share, 4))
     assert max(settled, after) < LARGE_LIMIT
     assert share < IDLE_SHARE
     assert slowest < HEALED_WITHIN
