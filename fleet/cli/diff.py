@@ -34,6 +34,13 @@ def diff(
     head: Annotated[
         str, typer.Option("--to", metavar="REV", help="What would be merged.")
     ] = "HEAD",
+    working_tree: Annotated[
+        bool,
+        typer.Option(
+            "--working-tree",
+            help="Instead of --to, what lies in the working tree, also if it is not committed.",
+        ),
+    ] = False,
     path: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +78,7 @@ def diff(
     """Show what differs between two revisions of a fleet repo: Applications of each cluster, and their manifests.
 
     Works offline on the commits of the repository that DIR is in, whatever is
-    checked out; what is not committed is not looked at.
+    checked out; what is not committed is looked at with --working-tree only.
 
     Exit status 0 without differences, 3 with some, 1 when documents or manifests
     at --to are broken.
@@ -82,6 +89,7 @@ def diff(
         folder=folder,
         base=base,
         head=head,
+        working_tree=working_tree,
         path=path,
         repositories=tuple(repo or ()),
         url=url,

@@ -12,16 +12,18 @@ from pathlib import Path
 from fleet.argo.reading import Problem
 from fleet.cli import foresight
 from fleet.cli.checking import Check, check_fleet
-from fleet.cli.checkout import Side, own_urls
+from fleet.cli.checkout import OwnRepository, Side, own_urls
 from fleet.cli.comparison import Comparison, Findings, Revision
 from fleet.cli.following import follow
 from fleet.cli.judging import problems_of, unchecked
 from fleet.cli.manifests import Manifests
 from fleet.cli.offers import Offers
 from fleet.cli.repositories import local_repositories
+from fleet.cli.worktree import WorkingTree
 from fleet.codec.redaction import redact
 from fleet.errors import BadInput
 from fleet.git.local import LocalRepository
+from fleet.render.local import WORKING_TREE
 from fleet.wire import api
 from fleet.wire.difference import FleetDiff, RevisionRow
 
@@ -33,6 +35,8 @@ class Request:
     folder: Path
     base: str
     head: str
+    working_tree: bool = False
+    """Whether the working tree counts, and not ``head``."""
     path: str | None = None
     repositories: tuple[str, ...] = ()
     url: str = ""
@@ -43,17 +47,24 @@ class Request:
 def compare_revisions(request: Request) -> FleetDiff:
     """Compare two revisions; raises BadInput for what cannot be compared at all."""
     repository = LocalRepository.find(request.folder)
-    base, head = repository.commit(request.base), repository.commit(request.head)
+    base = repository.commit(request.base)
+    files: OwnRepository = repository
+    if request.working_tree:
+        if repository.top is None:
+            raise BadInput("--working-tree: this repository is bare, it has none")
+        head, files = WORKING_TREE, WorkingTree(repository, repository.top)
+    else:
+        head = repository.commit(request.head)
     ours, theirs = own_urls(repository, request.url, request.repositories)
     folder = repository.inside if request.path is None else request.path
     with local_repositories(theirs) as others:
-        side = Side(
-            repository=repository, urls=ours, branch=request.branch, others=others, commit=head
-        )
+        side = Side(repository=files, urls=ours, branch=request.branch, others=others, commit=head)
         findings = asyncio.run(_compare(side.at(base), side, folder, manifests=request.manifests))
     return FleetDiff(
         base=RevisionRow(revision=request.base, commit=base),
-        head=RevisionRow(revision=request.head, commit=head),
+        head=RevisionRow(revision="working tree", commit="")
+        if request.working_tree
+        else RevisionRow(revision=request.head, commit=head),
         applications=tuple(findings.applications),
         held=tuple(findings.held),
         problems=tuple(_row(item) for item in findings.problems),

@@ -10,7 +10,7 @@ import re
 
 from fleet.cli.difftext import SIGNS, Group, groups, names, place, summary, what
 from fleet.cli.output import plain
-from fleet.wire.difference import ApplicationChange, FleetDiff
+from fleet.wire.difference import ApplicationChange, FleetDiff, RevisionRow
 
 LIMIT = 60_000
 """Bytes of a page; GitHub takes 65,536 characters, GitLab a million."""
@@ -57,10 +57,12 @@ def _with_details(head: str, items: tuple[ApplicationChange, ...]) -> str:
 
 def _revisions(found: FleetDiff) -> str:
     base, head = found.base, found.head
-    return (
-        f"From `{_code(base.revision)}` ({base.commit[:12]}) "
-        f"to `{_code(head.revision)}` ({head.commit[:12]})"
-    )
+    return f"From {_revision(base)} to {_revision(head)}"
+
+
+def _revision(row: RevisionRow) -> str:
+    commit = f" ({row.commit[:12]})" if row.commit else ""
+    return f"`{_code(row.revision)}`{commit}"
 
 
 def _messages(sign: str, texts: list[str]) -> list[str]:

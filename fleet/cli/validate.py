@@ -76,6 +76,8 @@ def validate(
             say(redact(f"{kind}: {problem.where}: {problem.message}"))
     for item in verdict.unchecked:
         note(redact(f"not checked: {item}"))
+    if not verdict.appsets and not verdict.applications and not verdict.clusters:
+        note(f"there is nothing of a fleet below {folder}")
     errors = sum(item.fatal for item in verdict.problems)
     note(
         f"{verdict.appsets} ApplicationSets, {verdict.applications} Applications, "

@@ -65,7 +65,9 @@ def _repositories(request: Request) -> Iterator[Repositories]:
     """Open the repositories that sources and generators may read: the one that the folder is in as it lies here."""
     try:
         own = LocalRepository.find(request.folder)
-    except BadInput:
+    except BadInput as error:
+        if request.url:
+            raise BadInput(f"--url {request.url}: {error.message}") from None
         own = None
     if own is None or own.top is None:
         with local_repositories(request.repositories) as others:

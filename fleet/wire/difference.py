@@ -14,6 +14,7 @@ class RevisionRow(Row, frozen=True, kw_only=True):
     revision: str
     """As asked for."""
     commit: str
+    """Empty: the working tree."""
 
 
 class ObjectChange(Row, frozen=True, kw_only=True):

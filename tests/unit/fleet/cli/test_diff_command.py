@@ -213,6 +213,34 @@ def test_a_checkout_with_a_detached_head_is_enough(
     assert status.stdout == " M apps/a2/cm.yaml\n"
 
 
+def test_the_working_tree_can_be_what_is_compared(
+    repo: RepoBuilder, fleet: Fleet, tmp_path: Path
+) -> None:
+    checkout = tmp_path / "checkout"
+    subprocess.run(["git", "clone", "-q", str(repo.path), str(checkout)], check=True)
+    (checkout / "apps/a1/cm.yaml").write_text(config("x", k="edited"))
+    (checkout / "apps/a9").mkdir()
+    (checkout / "apps/a9/cm.yaml").write_text(config("new"))
+    (checkout / "apps/a2/cm.yaml").unlink()
+    words = ("--from=HEAD", f"--url={URL}")
+    assert fleet("diff", checkout / "fleet", *words).status == 0
+    done = fleet("diff", checkout / "fleet", *words, "--working-tree", "-o", "json")
+    done.fits("diff")
+    assert done.status == 3
+    assert changes(done) == [
+        ("staging/a1", "changed", [("ConfigMap x", "changed")]),
+        ("staging/a2", "removed", [("ConfigMap x", "removed")]),
+        ("staging/a9", "added", [("ConfigMap new", "added")]),
+    ]
+    assert done.json["head"] == {"revision": "working tree", "commit": ""}
+    page = fleet("diff", checkout / "fleet", *words, "--working-tree", "-o", "markdown").out
+    assert "to `working tree`\n" in page
+    done = fleet("diff", repo.path, *words, "--working-tree")
+    assert (done.status, done.err) == (
+        1, "fleet: --working-tree: this repository is bare, it has none\n",
+    )  # fmt: skip
+
+
 def test_values_of_secrets_are_never_shown(repo: RepoBuilder, fleet: Fleet, diff: Fleet) -> None:
     repo.commit({"apps/a0/s.yaml": secret(same="hunter2", other="hunter3", gone="hunter4")})
     repo.commit({"apps/a0/s.yaml": secret(same="hunter2", other="changed5", new="hunter6")})

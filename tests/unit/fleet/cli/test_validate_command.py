@@ -258,3 +258,17 @@ def test_a_folder_that_is_not_there(fleet: Fleet, tmp_path: Path) -> None:
     done = fleet("validate", tmp_path / "ghost")
     assert done.status == 1
     assert done.err == f"fleet: {tmp_path}/ghost is not a directory\n"
+
+
+def test_a_folder_without_a_fleet_is_said(fleet: Fleet, tmp_path: Path) -> None:
+    done = fleet("validate", tmp_path)
+    assert done.status == 0
+    assert f"there is nothing of a fleet below {tmp_path}\n" in done.err
+
+
+def test_a_url_needs_a_repository(fleet: Fleet, folder: Path) -> None:
+    done = fleet("validate", folder, "--url", URL)
+    assert (done.status, done.err) == (
+        1,
+        f"fleet: --url {URL}: {folder} is not in a git repository\n",
+    )
