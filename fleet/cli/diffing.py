@@ -98,7 +98,9 @@ async def _judge(
     if any(item.fatal for item in await problems_of(before)):
         findings.unchecked.append("what broken documents of the first revision would have made")
     findings.problems += await problems_of(after)
-    findings.unchecked += [*unchecked(before), *unchecked(after)]
+    now = unchecked(after)
+    earlier = [text for text in unchecked(before) if text not in now]
+    findings.unchecked += [*now, *(f"at the first revision, {text}" for text in earlier)]
     findings.held += foresight.held(before.in_force, after.in_force)
     comparison = Comparison(
         Revision(base, before.in_force), Revision(head, after.in_force), findings, renders

@@ -8,11 +8,14 @@ shown, for that is what a reader wants to see before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
+from fleet import claims
+from fleet.argo.application import DEFAULT_NAMESPACE
 from fleet.argo.children import Child, Offer, key_of
 from fleet.children import Fleet, Parent, choose, denial, made_by
+from fleet.claims import Claimant
 from fleet.cli import foresight
 from fleet.cli.checking import Check
 from fleet.cli.foresight import Bringing, Brought, InForce
@@ -38,6 +41,8 @@ class Followed:
     in_force: InForce
     offered: Mapping[TargetId, Offered] = field(default_factory=dict)
     """What is known of every Application on the management cluster."""
+    waits: Mapping[TargetId, frozenset[str]] = field(default_factory=dict)
+    """What left elsewhere and stays, by the Application that does not render and may bring it."""
 
     @property
     def is_complete(self) -> bool:
@@ -72,11 +77,15 @@ async def follow(check: Check, offers: Offers | None, base: InForce | None = Non
         }
         is_at_rest = _in_force_of(after) == _in_force_of(brought)
         brought = after
-        if is_at_rest and leaving <= confirmed:
-            found.brought = brought
-            return Followed(in_force=found, offered=offered)
-        if is_at_rest:
-            confirmed |= leaving  # all that may bring it elsewhere was rendered by now
+        if (
+            is_at_rest
+        ):  # all that may bring elsewhere what leaves was rendered by now, if it renders
+            waits = _waits(found, parents, offered, leaving)
+            waiting = frozenset().union(*waits.values())
+            if leaving - waiting <= confirmed:
+                found.brought = brought
+                return Followed(in_force=found, offered=offered, waits=waits)
+            confirmed |= leaving - waiting
     check.unchecked.append("what Applications bring to the fleet: it changes without end")
     return Followed(in_force=found, offered=offered)
 
@@ -163,6 +172,30 @@ def _denied(offer: Offer | None, target: Target, world: World) -> dict[str, str]
         for key, child in offer.children.items()
     }
     return {key: reason for key, reason in found.items() if reason}
+
+
+def _waits(
+    found: InForce,
+    parents: Iterable[Parent],
+    offered: Mapping[TargetId, Offered],
+    leaving: Set[str],
+) -> dict[TargetId, frozenset[str]]:
+    world = found.check.world
+    clusters = {cluster.name: cluster for cluster in world.clusters}
+    failing = [found.targets[id_] for id_, item in offered.items() if item.error is not None]
+    claimants = [
+        Claimant(
+            id=target.id,
+            cluster=clusters[target.id.cluster],
+            project=find_project(world.projects, target.application.project),
+            namespace=target.application.destination.namespace or DEFAULT_NAMESPACE,
+        )
+        for target in failing
+    ]
+    left = {
+        key: child for parent in parents for key, child in parent.in_force.items() if key in leaving
+    }
+    return claims.waits(claimants, left, world.projects, leaving=leaving)
 
 
 def _fleet(found: InForce, parents: Iterable[Parent], confirmed: frozenset[str]) -> Fleet:

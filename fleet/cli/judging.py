@@ -20,7 +20,7 @@ from fleet.cli.foresight import InForce
 from fleet.cli.jqchecks import jq_problems
 from fleet.cli.manifests import failure
 from fleet.cli.rulechecks import health_rule_problems
-from fleet.errors import BadInput, Denied
+from fleet.errors import BadInput, Denied, Where
 from fleet.model.application import DEPENDS_ON
 from fleet.model.target import Edge
 from fleet.model.world import World
@@ -70,9 +70,12 @@ def unchecked(followed: Followed, *, failing: bool = True) -> list[str]:
 
 
 def _names(names: list[str]) -> str:
-    shown = ", ".join(names[:_NAMES])
+    return f"Application{'s' if len(names) > 1 else ''} {_listed(names)}"
+
+
+def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return f"Application{'s' if len(names) > 1 else ''} {shown}{more}"
+    return ", ".join(names[:_NAMES]) + more
 
 
 def _of_sets(check: Check, said: Iterable[Problem]) -> list[Problem]:
@@ -109,6 +112,13 @@ def _of_children(followed: Followed) -> Iterator[Problem]:
     places = {id_.app: str(id_) for id_ in followed.offered}
     for name, bringing in sorted(followed.in_force.brought.items()):
         yield from children.problems(bringing.parent, bringing.choice, places.get(name, name))
+    for id_, keys in followed.waits.items():
+        message = (
+            f"what left elsewhere stays until it renders, for it may bring that: "
+            f"{_listed(sorted(keys))}"
+        )
+        where = Where(file=f"rendered by {id_}", object=f"Application/{id_.app}")
+        yield Problem(reason="RemovalWaits", message=message, where=where, fatal=False)
     for id_, offered in followed.offered.items():
         for item in offered.warnings:
             where = replace(item.where, object=f"Application/{id_.app}")

@@ -224,6 +224,28 @@ def test_a_parent_that_does_not_render_keeps_its_children(repo: RepoBuilder, dif
     assert "home/root cannot be rendered" in done.err
 
 
+def test_what_left_waits_for_a_parent_that_may_bring_it_and_does_not_render(
+    repo: RepoBuilder, diff: Fleet
+) -> None:
+    broken = "apiVersion: argoproj.io/v1alpha1\nmetadata: {}\nkind: [\n"
+    repo.commit({"root/apps.yaml": parent("team"), "team/set.yaml": broken})
+    done = diff()
+    assert changes(done) == {"home/root": ("changed", ["Application.argoproj.io web removed"])}
+    assert (
+        "warning: rendered by home/team: Application/team: what left elsewhere stays until it renders, "
+        "for it may bring that: web"
+    ) in done.err
+    repo.commit({"team/set.yaml": appset("shops", "shop")})
+    assert "at the first revision, what Application team may bring to the fleet" in diff().err
+
+
+def test_a_parent_that_loses_many_children_is_held(repo: RepoBuilder, diff: Fleet) -> None:
+    many = "---\n".join(app(f"w{n}", "web", meta=FINALIZER) for n in range(6))
+    repo.commit({"root/many.yaml": many})
+    repo.commit({"fleet/root.yaml": None})
+    assert [item["subject"] for item in diff().json["held"]] == ["children/root"]
+
+
 def test_only_what_may_bring_documents_is_rendered(repo: RepoBuilder, diff: Fleet) -> None:
     def renders() -> float:
         return REGISTRY.get_sample_value("fleet_render_renders_total", {"kind": "directory"}) or 0
