@@ -12,7 +12,7 @@ import pytest
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.embedded.server import Options
-from fleet.testing.controlplane import ClusterSource, ControlPlane
+from fleet.testing.controlplane import ControlPlane
 from fleet.testing.embedded import EmbeddedThread
 from fleet.testing.tools import Tools
 
@@ -122,19 +122,13 @@ def embedded() -> Iterator[EmbeddedThread]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def real(control_planes: ClusterSource) -> Iterator[ControlPlane]:
-    plane = control_planes.start("embedded-contract", pods=True)
-    yield plane
-    plane.stop()
-
-
 @pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.controlplane)])
 def desk(request: pytest.FixtureRequest, tools: Tools, tmp_path: Path) -> Iterator[Desk]:
     if request.param == "embedded":
         kubeconfig = request.getfixturevalue("embedded").kubeconfig
     else:
-        kubeconfig = request.getfixturevalue("real").kubeconfig
+        shared: tuple[ControlPlane, ...] = request.getfixturevalue("clusters3")  # with Pods
+        kubeconfig = shared[0].kubeconfig
     name = f"desk-{uuid.uuid4().hex[:8]}"
     desk = Desk(tools, kubeconfig, name, tmp_path)
     desk.kubectl("create", "namespace", name)
