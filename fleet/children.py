@@ -36,7 +36,9 @@ class Parent:
 
     name: AppName
     offer: Offer | None = None
-    """What it renders; None: not known right now."""
+    """What it renders, or rendered when a person brought it back to that; None: not known right now."""
+    later: Set[str] = frozenset()
+    """What it renders now, and may bring only when nobody keeps it at an earlier version any more."""
     in_force: Mapping[str, Child] = field(default_factory=dict)
     adopts: bool = False
     """Whether new and changed children come into force: automated, or asked for."""
@@ -73,6 +75,8 @@ class Choice:
     """What is in force of one parent, and what is not as it renders it."""
 
     in_force: Mapping[str, Child]
+    artifact: str = ""
+    """Of the offer that was looked at."""
     chain: tuple[AppName, ...] = ()
     """The parents of its children, the outermost first."""
     pending: tuple[str, ...] = ()
@@ -119,8 +123,16 @@ def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:
         if parent.offer is not None and not parent.is_gone
         for key in parent.offer.children
     }
+    later = [parent for parent in known.values() if parent.later and not parent.is_gone]
     return {
-        name: _release(parent, adoptions, owners, offered, fleet) for name, parent in known.items()
+        name: _release(
+            parent,
+            adoptions,
+            owners,
+            _wanted(parent, offered, later),
+            fleet,
+        )
+        for name, parent in known.items()
     }
 
 
@@ -389,6 +401,7 @@ def _release(
     away = taken | (going - deferred)
     return Choice(
         in_force={key: child for key, child in sorted(own.in_force.items()) if key not in away},
+        artifact=parent.offer.artifact if parent.offer else "",
         chain=own.chain,
         pending=tuple(sorted(own.pending)),
         extra=tuple(sorted(left - away)),
@@ -400,6 +413,12 @@ def _release(
         leaving=frozenset(going),
         deferred=frozenset(deferred),
     )
+
+
+def _wanted(parent: Parent, offered: Set[str], later: Iterable[Parent]) -> Set[str]:
+    """What somebody renders, or another parent would if nobody kept it at an earlier version."""
+    others = [other.later for other in later if other is not parent]
+    return offered | set().union(*others) if others else offered
 
 
 def _is_wanted(parent: Parent, key: str) -> bool:

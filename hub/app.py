@@ -316,7 +316,8 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         history=history,
         operations=operations,
         clock=clock,
-        dispatch=lambda id_: queues.clusters.add(id_.cluster),
+        changed=joints.pinned,
+        is_bound=parents.is_bound,
     )
     enrolment = Enrolment(
         authority=authority,

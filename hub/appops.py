@@ -100,7 +100,7 @@ class AppOperations:
         return json_answer(
             api.RollbackAnswer(
                 target=str(target),
-                operation=operation.id,
+                operation=operation.id if operation is not None else "",
                 deployment=self._row(target, deployment),
             ),
             202,

@@ -30,11 +30,13 @@ def shown(state: State, id_: TargetId, status: TargetStatus, of: Shown) -> Targe
     choice = _choice(state, id_)
     if choice is None:
         return status
-    candidate = state.candidates.get(id_)
-    if candidate is None or candidate.error:
+    candidate, pin = state.candidates.get(id_), state.pins.get(id_)
+    if pin is None and (candidate is None or candidate.error):
         return status
-    if not (state.assigned.get(id_) or candidate.kinds):
-        status = msgspec.structs.replace(status, sync=Sync.SYNCED, health=Health.HEALTHY)
+    kinds = pin.kinds if pin else candidate.kinds if candidate else {}
+    if not (state.assigned.get(id_) or kinds):
+        sync = Sync.OUT_OF_SYNC if pin else Sync.SYNCED
+        status = msgspec.structs.replace(status, sync=sync, health=Health.HEALTHY)
     if status.sync is Sync.SYNCED and (
         choice.pending or choice.extra or choice.refused or choice.loop
     ):
@@ -52,8 +54,11 @@ def message(state: State, id_: TargetId) -> str:
     choice = _choice(state, id_)
     if choice is None:
         return ""
-    parts = [choice.loop] if choice.loop else []
-    if choice.pending:
+    pin = state.pins.get(id_)
+    parts = [text for text in (pin.words if pin else "", choice.loop) if text]
+    if pin and pin.bundle not in ("", choice.artifact):
+        parts.append("its documents of then are not in force yet")
+    elif choice.pending:
         parts.append(f"{len(choice.pending)} of its documents are not in force yet")
     if choice.extra:
         parts.append(f"{len(choice.extra)} that it no longer renders stay")
@@ -65,7 +70,7 @@ def message(state: State, id_: TargetId) -> str:
 
 def rows(state: State, id_: TargetId, of: Shown) -> tuple[api.ChildRow, ...]:
     """Everything that an Application brings to the fleet, or has in force, in the order of waves."""
-    choice, offer = _choice(state, id_), state.offers.get(id_)
+    choice, offer = _choice(state, id_), state.offer(id_)
     if choice is None:
         return ()
     known = {**choice.in_force, **(offer.children if offer else {})}

@@ -42,6 +42,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When it was handed out; None where that is not known."""
     deployed_at: datetime
     initiated_by: str = ""
+    bundle: str = ""
+    """Everything that it rendered, with the documents that it brought to the fleet; on the management cluster only."""
     kinds: dict[str, int] = {}
     """Objects by kind: what a later change is judged against after a return to this one."""
 
@@ -85,7 +87,13 @@ class History:
 
     def named(self) -> frozenset[str]:
         """Return the artifacts that are kept for a rollback."""
-        return frozenset(item.digest for items in self._deployments.values() for item in items)
+        return frozenset(
+            digest
+            for items in self._deployments.values()
+            for item in items
+            for digest in (item.digest, item.bundle)
+            if digest
+        )
 
     def known(self) -> Iterable[TargetId]:
         """Return the targets that have a history."""
@@ -116,8 +124,9 @@ class History:
         known = self.of(id_)
         limit = target.application.history_limit if target is not None else DEFAULT_LIMIT
         wanted = known
-        if status is not None and status.applied and not _stands(known, status.applied):
-            wanted = (*known, self._deployment(id_, status, known))
+        brought = self._brought(id_, status)
+        if brought is not None and not _stands(known, *brought):
+            wanted = _with(known, self._deployment(id_, status, brought, known))
         wanted = wanted[-limit:] if limit > 0 else ()
         if wanted != known:
             data = msgspec.json.encode(_Record(deployments=wanted))
@@ -131,17 +140,38 @@ class History:
             if id_.cluster == cluster:
                 await self._forget(id_)
 
+    def _brought(self, id_: TargetId, status: TargetStatus | None) -> tuple[str, str] | None:
+        """The artifact and the bundle that a target was brought to completely; None: it is on its way, or nothing is."""
+        state = self.state
+        applied, assigned = status.applied if status else "", state.assigned.get(id_, "")
+        pin, candidate = state.pins.get(id_), state.candidates.get(id_)
+        digest = pin.digest if pin else candidate.digest if candidate else ""
+        offer = state.offer(id_)
+        choice = state.desired.children.get(id_.app) if offer is not None else None
+        if choice is None:
+            bundle = offer.artifact if offer is not None and digest == applied else ""
+            return (applied, bundle) if applied else None
+        # an app of apps: its documents are in force, and its own objects there if anybody applies them
+        is_there = offer is not None and choice.artifact == offer.artifact and not choice.pending
+        if not (is_there and digest and applied == (digest if assigned else "")):
+            return None
+        return digest, choice.artifact
+
     def _deployment(
-        self, id_: TargetId, status: TargetStatus, known: tuple[Deployment, ...]
+        self,
+        id_: TargetId,
+        status: TargetStatus | None,
+        brought: tuple[str, str],
+        known: tuple[Deployment, ...],
     ) -> Deployment:
-        digest = status.applied
+        digest, bundle = brought
         out = self._handed_out.get(id_)
         if out is None or out.digest != digest:
-            earlier = next((item for item in reversed(known) if item.digest == digest), None)
+            earlier = next((item for item in reversed(known) if _is_of(item, digest, bundle)), None)
             out = _HandedOut(
                 digest=digest,
                 revision=self._revision(id_, digest) or (earlier.revision if earlier else ""),
-                sources=earlier.sources if earlier else (),
+                sources=earlier.sources if earlier else self._sources(id_, digest),
                 at=self.clock.now(),
                 kinds=earlier.kinds if earlier else self._kinds(id_, digest),
             )
@@ -155,18 +185,30 @@ class History:
             sources=out.sources,
             started_at=started,
             deployed_at=self.clock.now(),
-            initiated_by=self._initiator(id_, status),
+            initiated_by=self._initiator(id_, status, digest),
+            bundle=bundle,
             kinds=dict(out.kinds),
         )
 
-    def _initiator(self, id_: TargetId, status: TargetStatus) -> str:
+    def _initiator(self, id_: TargetId, status: TargetStatus | None, digest: str) -> str:
         pin = self.state.pins.get(id_)
-        if pin is not None and pin.digest == status.applied:
+        if pin is not None and pin.digest == digest:
             return f"rollback to {pin.deployment}"
-        asked = status.operation
-        if asked is None or asked.id.startswith(AUTOMATED):
-            return "automated sync"
-        return f"sync {asked.id}"
+        asked = status.operation if status else None
+        if asked is not None and not asked.id.startswith(AUTOMATED):
+            return f"sync {asked.id}"
+        target = self.state.desired.targets.get(id_)
+        by_hand = status is None and target and target.application.sync_policy.automated is None
+        return "sync" if by_hand else "automated sync"
+
+    def _sources(self, id_: TargetId, digest: str) -> tuple[str, ...]:
+        """The sources of what nobody handed out: documents for the fleet alone."""
+        candidate, target = self.state.candidates.get(id_), self.state.desired.targets.get(id_)
+        if id_ not in self.state.offers or not (
+            candidate and candidate.digest == digest and target
+        ):
+            return ()
+        return tuple(_describe(source) for source in target.application.sources)
 
     def _revision(self, id_: TargetId, digest: str) -> str:
         """The revision that a digest was rendered from, where it is the newest rendering or in the history."""
@@ -187,8 +229,19 @@ class History:
             self._deployments.pop(id_, None)
 
 
-def _stands(known: tuple[Deployment, ...], digest: str) -> bool:
-    return bool(known) and known[-1].digest == digest
+def _is_of(item: Deployment, digest: str, bundle: str) -> bool:
+    return item.digest == digest and bundle in ("", item.bundle)
+
+
+def _stands(known: tuple[Deployment, ...], digest: str, bundle: str) -> bool:
+    return bool(known) and _is_of(known[-1], digest, bundle)
+
+
+def _with(known: tuple[Deployment, ...], new: Deployment) -> tuple[Deployment, ...]:
+    """Add an entry, or say what the last one brought where that was not known."""
+    if known and known[-1].digest == new.digest and not known[-1].bundle:
+        return (*known[:-1], msgspec.structs.replace(known[-1], bundle=new.bundle))
+    return (*known, new)
 
 
 def _describe(source: Source) -> str:

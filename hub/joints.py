@@ -117,6 +117,9 @@ class Joints:
         for id_ in self.remembered():
             if id_ not in desired.targets:
                 self.queues.history.add(id_)
+        for parent in desired.children:
+            for cluster in self.state.placement.places.get(parent, ()):
+                self.queues.history.add(TargetId(cluster, parent))
         self._look_again()
 
     def rendered(self, id_: TargetId) -> None:
@@ -134,6 +137,13 @@ class Joints:
         desired = self.state.desired
         is_awaited = any(id_ in waiters for waiters in desired.letting_go.values())
         if (offer and offer.children) or id_.app in desired.children or is_awaited:
+            self.queues.brought()
+
+    def pinned(self, id_: TargetId) -> None:
+        """A target was brought back to an earlier artifact, or git decides about it again."""
+        self.queues.clusters.add(id_.cluster)
+        cluster = self.state.desired.clusters.get(id_.cluster)
+        if cluster is not None and cluster.management:
             self.queues.brought()
 
     def is_rendering(self, id_: TargetId) -> bool:

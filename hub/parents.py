@@ -25,7 +25,7 @@ from fleet.targets import find_project, refusal
 from hub import sethealth
 from hub.accepted import BY_HAND, PARENT, Accepted, Rows
 from hub.childsyncs import ChildSyncs
-from hub.state import State
+from hub.state import Pin, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Parents:
     def facts(self, world: World) -> Iterator[Fact]:
         """Return every parent, those included that are gone and have children in force; ``world`` has all `projects`."""
         offering = {id_.app for id_, offer in self.state.offers.items() if offer.children}
+        offering |= {id_.app for id_, pin in self.state.pins.items() if pin.bundle}
         known = self.accepted.parents()
         self._in_force = {name: item for name, item in self._in_force.items() if name in known}
         for name in sorted(offering | known):
@@ -76,7 +77,8 @@ class Parents:
                 leaves_children=rows.outlive,
             )
             return Fact(parent, None, None)
-        offer = self.state.offers.get(target.id) if target else None
+        offer = self.state.offer(target.id) if target else None
+        pin = self._pin(target)
         waits_for, awaited = (
             self._gate(target, application, world)
             if target
@@ -84,17 +86,26 @@ class Parents:
         )
         automated = application.sync_policy.automated
         asked = offer is not None and self.syncs.asks(name, offer.digest)
+        newest = self.state.offers.get(target.id) if target and pin else None
         parent = Parent(
             name=name,
             offer=offer,
+            later=newest.children.keys() if newest else frozenset(),
             in_force=self._children(name, rows),
-            adopts=automated is not None or asked,
-            prunes=bool(automated and automated.prune) or (asked and self.syncs.prunes(name)),
+            adopts=automated is not None or asked or pin is not None,
+            prunes=bool(automated and automated.prune)
+            or (asked and self.syncs.prunes(name))
+            or bool(pin and pin.prune),
             waits_for=waits_for,
             denied=self._denied(offer, application, target, world),
         )
-        is_rendering = target is not None and self.is_rendering(target.id)
+        is_rendering = target is not None and not pin and self.is_rendering(target.id)
         return Fact(parent, target, application, awaited, is_rendering)
+
+    def _pin(self, target: Target | None) -> Pin | None:
+        """What keeps a parent at the documents of an earlier version."""
+        pin = self.state.pins.get(target.id) if target else None
+        return pin if pin and pin.bundle else None
 
     def _children(self, name: AppName, rows: Rows) -> dict[str, Child]:
         known = self._in_force.get(name)
@@ -129,7 +140,7 @@ class Parents:
     def offer(self, name: AppName) -> Offer | None:
         """What an Application brings, if that is known now."""
         target = self._target(name)
-        return self.state.offers.get(target.id) if target else None
+        return self.state.offer(target.id) if target else None
 
     def is_unsettled(self) -> bool:
         """Whether anything that may bring documents is about to be looked at, or nothing was yet."""
@@ -232,6 +243,9 @@ class Parents:
         # the target is of the evaluation before: rules that are new forbid at once
         refused = refusal(application, state.desired.clusters[id_.cluster], world.projects)
         candidate, pin = state.candidates.get(id_), state.pins.get(id_)
+        if pin is not None and pin.bundle:
+            # what a person brought back waits for no dependency, nor for what git says meanwhile
+            return self._pinned_gate(id_, pin, refused or target.held)
         if self.is_rendering(id_):
             return "it is being rendered", frozenset()
         if refused or target.held:
@@ -251,6 +265,17 @@ class Parents:
         needed = {other for edge in target.edges for other in edge.targets}
         lacks += [lack for other in sorted(needed) if (lack := moves.unsatisfied(other, facts))]
         return "; ".join(lacks), frozenset(needed) if lacks else frozenset()
+
+    def _pinned_gate(
+        self, id_: TargetId, pin: Pin, refused: str
+    ) -> tuple[str, frozenset[TargetId]]:
+        if refused:
+            return refused, frozenset()
+        if id_ not in self.state.pinned_offers:
+            return f"what it brought at deployment {pin.deployment} cannot be read", frozenset()
+        if self.is_bound(id_.cluster) and self.state.assigned.get(id_) != pin.digest:
+            return "its own objects go first", frozenset((id_,))
+        return "", frozenset()
 
     def _denied(
         self, offer: Offer | None, application: Application, target: Target | None, world: World

@@ -17,7 +17,7 @@ from functools import partial
 
 import structlog
 
-from fleet.argo.children import RETURNING, Offer, read_offer, split
+from fleet.argo.children import RETURNING, Offer
 from fleet.argo.permissions import permits_source
 from fleet.argo.reading import Problem
 from fleet.codec.canonical import digest_value
@@ -32,6 +32,7 @@ from fleet.render.request import Capabilities, Rendering, ResolvedSource
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.store.port import ArtifactStore
 from fleet.targets import find_project
+from hub.bundles import opened
 from hub.state import State
 
 log = structlog.get_logger(__name__)
@@ -163,14 +164,11 @@ class Renderings:
         """Take the documents of the fleet out of a rendering."""
         if not RETURNING & rendering.kinds.keys():
             return rendering, Offer(artifact=rendering.artifact, others=rendering.objects)
-        objects = artifact.decode(await self.artifacts.get(rendering.artifact))
-        documents, others = split(objects)
-        offer = read_offer(
-            documents,
-            parent=str(id_),
+        offer, others = await opened(
+            self.artifacts,
+            rendering.artifact,
+            parent=id_,
             namespace=application.destination.namespace,
-            artifact=rendering.artifact,
-            others=len(others),
         )
         rest = replace(
             rendering,

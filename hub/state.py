@@ -57,6 +57,12 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: str = ""
     reason: str = ""
     kinds: dict[str, int] = {}
+    bundle: str = ""
+    """Everything that it rendered then, with the documents that it brought to the fleet; empty: it brings none."""
+    namespace: str = ""
+    """Where documents of the bundle live that name no namespace."""
+    prune: bool = False
+    """Whether documents go that the bundle lacks."""
 
     @property
     def words(self) -> str:
@@ -138,6 +144,8 @@ class State:
     candidates: dict[TargetId, Candidate] = field(default_factory=dict)
     offers: dict[TargetId, Offer] = field(default_factory=dict)
     """What the newest rendering of each target on the management cluster brings to the fleet."""
+    pinned_offers: dict[TargetId, Offer] = field(default_factory=dict)
+    """What each parent that is pinned brought then."""
     revisions: dict[TargetId, str] = field(default_factory=dict)
     """Display revision of each target's newest rendering."""
     assigned: dict[TargetId, str] = field(default_factory=dict)
@@ -195,6 +203,12 @@ class State:
             for user in self.users(id_)
             if user.cluster != id_.cluster
         )
+
+    def offer(self, target: TargetId) -> Offer | None:
+        """Return what a target on the management cluster is to bring to the fleet: as git says, or as it is pinned."""
+        pin = self.pins.get(target)
+        known = self.pinned_offers if pin is not None and pin.bundle else self.offers
+        return known.get(target)
 
     def on_cluster(self, cluster: ClusterName) -> Mapping[AppName, Target]:
         """Return the desired targets of one cluster."""

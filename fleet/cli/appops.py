@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
 
 from fleet.cli.apps import wait_for
-from fleet.cli.connection import segment
+from fleet.cli.connection import Connection, segment
 from fleet.cli.exits import Exit
 from fleet.cli.options import AppName, Wait, connection
 from fleet.cli.output import (
@@ -17,6 +18,7 @@ from fleet.cli.output import (
     note,
     print_rows,
     print_value,
+    progress,
     say,
     short,
     text,
@@ -178,10 +180,27 @@ def roll_back_app(
             f"{answer.target} goes back to deployment {row.id} ({row.revision[:12] or row.digest[:19]}, "
             f"deployed {row.deployed_at}) and stays there until: fleet app sync {name}"
         )
-    if wait:
+    if wait and answer.operation:
         raise typer.Exit(
             wait_for(hub, [name], timeout=timeout, operation=answer.operation, healthy=False)
         )
+    if wait:
+        raise typer.Exit(_wait_brought(hub, name, timeout))
+
+
+def _wait_brought(hub: Connection, name: str, timeout: float) -> Exit:
+    """Wait until the documents that an application of applications goes back to are in force."""
+    deadline = time.monotonic() + timeout
+    with progress("waiting for its documents to come back"):
+        while True:
+            detail = hub.get(f"apps/{segment(name)}", api.AppDetail)
+            if "are not in force yet" not in detail.app.message:
+                return Exit.OK
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.25)
+    note(f"{detail.app.cluster}/{name}: {detail.app.message}")
+    return Exit.FAILED
 
 
 def delete_app(context: typer.Context, name: AppName) -> None:

@@ -198,6 +198,7 @@ class RollbackRequest(Row, frozen=True, kw_only=True):
 class RollbackAnswer(Row, frozen=True, kw_only=True):
     target: str
     operation: str
+    """Empty where no agent has anything to do: the hub brings documents back by itself."""
     deployment: HistoryRow
 
 

@@ -112,6 +112,16 @@ def test_a_hub_without_an_agent_beside_it(new_fleet: Callable[..., Fleet]) -> No
     deleted = {w.namespace for w in cursor.writes(user=AGENT) if w.verb == "delete"}
     assert deleted == {"site-5"}
 
+    # and comes back with the version before, until somebody lets git decide again
+    assert fleet.cli("app", "rollback", "apps").status == 1
+    went_back = fleet.cli("app", "rollback", "apps", "--pin", "--reason", "site-5", "--wait")
+    assert went_back.status == 0, went_back
+    fleet.wait_for("edge", at("configmaps", "site-5", "a"))
+    fleet.wait_row("home/apps", sync="OutOfSync", message="rolled back to deployment 1")
+    assert fleet.cli("app", "sync", "apps").status == 0
+    fleet.wait_for("edge", at("configmaps", "site-5", "a"), gone=True)
+    fleet.wait_left("edge/site-5")
+
     # a chart that renders nothing any more, or does not render, takes nothing
     for broken in ("names: []\n", "names: {{\n"):
         fleet.commit({"apps/values.yaml": broken + "repoURL: x\ncluster: edge\nproject: sites\n"})

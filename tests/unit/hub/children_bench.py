@@ -27,11 +27,14 @@ from hub.children import Children
 from hub.childsyncs import ChildSyncs
 from hub.evaluate import Evaluator
 from hub.fleetrepo import FleetRepo
+from hub.history import History
 from hub.joints import Joints, Queues
+from hub.operations import Operations
 from hub.parents import Parents
 from hub.poller import Poller
 from hub.records import Records
 from hub.renderings import Renderings
+from hub.rollbacks import Rollbacks
 from hub.settings import FleetRepository
 from hub.state import State
 from hub.world import Worlds
@@ -191,6 +194,12 @@ class Hub:
             held_clusters=self.records.declared, joined_clusters=tuple,
             approval_used=self.records.used, evaluated=self._evaluated,
         )  # fmt: skip
+        self.history = History(store=self.store, state=self.state, clock=self.clock)
+        self.rollbacks = Rollbacks(
+            store=self.store, artifacts=self.artifacts, state=self.state, history=self.history,
+            operations=Operations(store=self.store, clock=self.clock, changed=lambda _name: None),
+            clock=self.clock, changed=self.joints.pinned, is_bound=lambda name: name in self.bound,
+        )  # fmt: skip
         self.renderings = Renderings(
             renderer=cast("Renderer", self.manifests), artifacts=self.artifacts, state=self.state,
             rendered=self.joints.rendered, offered=self.joints.offered, settled=self.joints.settled,
@@ -203,6 +212,8 @@ class Hub:
         await self.accepted.restore()
         await self.syncs.restore()
         await self.worlds.restore()
+        await self.history.restore()
+        await self.rollbacks.restore()
         await self.settle()
 
     async def commit(
@@ -228,6 +239,7 @@ class Hub:
         """Let everything happen that is due or will be, and nothing else."""
         for _ in range(60):
             await self.clock.advance(0.2)
+            await self._work(self.queues.history, self._remember)
             if not len(self.queues.fleet) and not len(self.queues.targets):
                 return self.apps()
             await self._work(self.queues.fleet, self._evaluate)
@@ -243,6 +255,10 @@ class Hub:
         self.evaluations += 1
         await self.evaluator.reconcile(key)
 
+    async def _remember(self, id_: TargetId) -> None:
+        await self.history.reconcile(id_)
+        await self.rollbacks.settle(id_)
+
     async def _render(self, id_: TargetId) -> None:
         try:
             await self.renderings.reconcile(id_)
@@ -251,15 +267,15 @@ class Hub:
 
     def _obey(self) -> None:
         """Clusters with an agent are assigned what is wanted at once."""
-        moved = [
-            id_
+        pins = self.state.pins
+        wanted = {
+            id_: pins[id_].digest if id_ in pins else candidate.digest
             for id_, candidate in self.state.candidates.items()
-            if id_.cluster in self.bound
-            and not candidate.error
-            and self.state.assigned.get(id_) != candidate.digest
-        ]
+            if id_.cluster in self.bound and (id_ in pins or not candidate.error)
+        }
+        moved = [id_ for id_, digest in wanted.items() if self.state.assigned.get(id_) != digest]
         for id_ in moved if self.is_obeyed else ():
-            self.state.assigned[id_] = self.state.candidates[id_].digest
+            self.state.assigned[id_] = wanted[id_]
             self.joints.assigned(frozenset((id_,)))
 
     async def _work(self, queue: WorkQueue[K], reconcile: Callable[[K], object]) -> None:

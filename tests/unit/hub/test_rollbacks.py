@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from fleet.argo.children import Child, Offer
 from fleet.errors import BadInput, NotReady
 from fleet.model.application import Application, Automated, Destination, Source, SyncPolicy
 from fleet.model.identity import AppName, ClusterName, TargetId
@@ -65,7 +64,7 @@ class Bench:
             history=self.history,
             operations=self.operations,
             clock=self.clock,
-            dispatch=self.dispatched.append,
+            changed=self.dispatched.append,
         )
 
     async def deploy(self, text: str, *, operation: str = "") -> str:
@@ -149,6 +148,7 @@ async def test_a_rollback_pins_the_one_before_and_asks_for_a_sync() -> None:
     assert "it broke" in bench.state.pins[WEB].words
     assert bench.dispatched == [WEB]
     assert bench.operations.open_for(WEB.cluster) == (operation,)
+    assert operation is not None
     assert operation.arguments["prune"] is True
     bench.state.assigned[WEB] = first
     await bench.report(first)
@@ -165,19 +165,6 @@ async def test_automated_sync_refuses_a_rollback_that_is_not_pinned() -> None:
     assert WEB not in bench.state.pins
     await bench.rollbacks.roll_back(WEB, Wish(pin=True))
     assert bench.state.pins[WEB].digest == first
-
-
-async def test_an_app_of_apps_is_not_rolled_back_by_half() -> None:
-    bench = Bench()
-    await bench.deploy("one")
-    await bench.deploy("two")
-    bench.state.offers[WEB] = Offer()
-    await bench.rollbacks.roll_back(WEB, Wish())
-    await bench.rollbacks.release(WEB)
-    bench.state.offers[WEB] = Offer(children={"Application/api": cast("Child", None)})
-    with pytest.raises(BadInput, match="brings child applications"):
-        await bench.rollbacks.roll_back(WEB, Wish())
-    assert WEB not in bench.state.pins
 
 
 @pytest.mark.parametrize(
