@@ -48,7 +48,8 @@ test: $(STAMP) ## everything, real control planes included
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	-@$(BIN)/python -m fleet.testing.tools >/dev/null && $(BIN)/python -m fleet.testing.controlplane build >/dev/null
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: faults
 faults: tools ## kill the agent at every passing of every durable step: some minutes more than make test does

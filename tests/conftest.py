@@ -44,6 +44,9 @@ hypothesis.settings.load_profile(
 )
 
 
+_GROUP = pytest.StashKey[str]()
+
+
 def unavailable(reason: str) -> NoReturn:
     """Skip the test, or fail it where nothing may be skipped."""
     if IS_CI:
@@ -51,11 +54,29 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever asks for a cluster carries the marker, so that ``-m 'not controlplane'`` is always right."""
+SHARED = {"clusters3": "three", "fault_planes": "faults", "cluster": "plain"}
+"""Control planes that many modules share: the fixture, and the name for xdist of the tests that want it."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what asks for a cluster, so that ``-m 'not controlplane'`` is always right; share tests out to processes.
+
+    Tests that share control planes stay together, so that these are started once; else a module does. What waits for
+    control planes comes first: it takes longest.
+    """
+    waiting: dict[str, int] = {}
     for item in items:
-        if "control_planes" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        group = item.nodeid.partition("::")[0]
+        if "control_planes" in fixtures:
             item.add_marker(pytest.mark.controlplane)
+            group = next((SHARED[name] for name in SHARED if name in fixtures), group)
+            waiting[group] = waiting.get(group, 0) + 1
+        item.add_marker(pytest.mark.xdist_group(group))
+        item.stash[_GROUP] = group
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: -waiting.get(item.stash[_GROUP], 0))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
