@@ -25,6 +25,8 @@ REVISION_KEYS = frozenset(
 """Fields of documents and list elements that say which version runs."""
 VERSION_KEYS = REVISION_KEYS | {"newName"}
 """The same in files of an environment: what is promoted of them."""
+_IMAGE = re.compile(r"=|@|:(?!.*/)")
+"""What ends the name of an image: a new name, a digest, a tag (the port of a registry does not)."""
 _EXTENSIONS = re.compile(r"\.(ya?ml|json|tmpl|env|properties)$")
 
 
@@ -199,7 +201,7 @@ def _places(file: str, index: int, value: JsonValue, asked: Asked) -> Iterator[t
             yield environment, _Place(file=file, index=index, revisions=revisions)
     elif value.get("kind") == "ApplicationSet":
         whole = _is_app(_name(value), asked)
-        generators = (value.get("spec") or {}).get("generators") or []
+        generators = _mapping(value.get("spec")).get("generators")
         for path, element in _elements(generators, ("spec", "generators")):
             texts = {item for item in element.values() if isinstance(item, str)}
             if not whole and not any(_is_app(item, asked) for item in texts):
@@ -219,9 +221,9 @@ def _environment(application: JsonObject, asked: Asked) -> str:
     name = _name(application)
     if not _is_app(name, asked):
         return ""
-    metadata = application.get("metadata") or {}
-    destination = (application.get("spec") or {}).get("destination") or {}
-    said = {destination.get("name"), *(metadata.get("labels") or {}).values()}
+    metadata = _mapping(application.get("metadata"))
+    destination = _mapping(_mapping(application.get("spec")).get("destination"))
+    said = [destination.get("name"), *_mapping(metadata.get("labels")).values()]
     for environment in (asked.source, asked.target):
         if environment in said or _word(environment).search(name):
             return environment
@@ -231,19 +233,44 @@ def _environment(application: JsonObject, asked: Asked) -> str:
 def _application_revisions(
     application: JsonObject,
 ) -> Iterator[tuple[tuple[str, ...], tuple[Path, JsonValue]]]:
-    spec = application.get("spec") or {}
+    spec = _mapping(application.get("spec"))
     single = [(("spec", "source"), spec.get("source"))]
-    several = [(("spec", "sources", at), item) for at, item in enumerate(spec.get("sources") or [])]
+    several = [
+        (("spec", "sources", at), item) for at, item in enumerate(_list(spec.get("sources")))
+    ]
     for path, source in (*single, *several):
-        if isinstance(source, dict) and _is_scalar(source.get("targetRevision")):
+        if isinstance(source, dict):
             key = ("Application", str(source.get("repoURL")), str(source.get("chart", "")))
-            yield (
-                (*key, str(source.get("ref", ""))),
-                (
-                    (*path, "targetRevision"),
-                    source["targetRevision"],
-                ),
-            )
+            for name, place in _source_versions(source, path):
+                yield (*key, str(source.get("ref", "")), *name), place
+
+
+def _source_versions(
+    source: JsonObject, path: Path
+) -> Iterator[tuple[tuple[str, ...], tuple[Path, JsonValue]]]:
+    """Find the versions that one source says: its revision, those among helm's parameters and values, images."""
+    if _is_scalar(source.get("targetRevision")):
+        yield (), ((*path, "targetRevision"), source["targetRevision"])
+    helm, kustomize = _mapping(source.get("helm")), _mapping(source.get("kustomize"))
+    for at, item in enumerate(_list(helm.get("parameters"))):
+        name = str(_mapping(item).get("name", ""))
+        if name.rpartition(".")[2] in REVISION_KEYS and _is_scalar(item.get("value")):
+            place = (*path, "helm", "parameters", at, "value")
+            yield ("parameter", name), (place, item["value"])
+    for inner, value in _values(helm.get("valuesObject"), ()):
+        yield ("value", *map(str, inner)), ((*path, "helm", "valuesObject", *inner), value)
+    for at, image in enumerate(_list(kustomize.get("images"))):
+        if isinstance(image, str):
+            yield ("image", _IMAGE.split(image)[0]), ((*path, "kustomize", "images", at), image)
+
+
+def _values(value: JsonValue, path: Path) -> Iterator[tuple[Path, JsonValue]]:
+    """Find the versions among the values of a chart."""
+    for key, item in value.items() if isinstance(value, dict) else ():
+        if key in VERSION_KEYS and _is_scalar(item):
+            yield (*path, key), item
+        else:
+            yield from _values(item, (*path, key))
 
 
 def _elements(value: JsonValue, path: Path) -> Iterator[tuple[Path, JsonObject]]:
@@ -252,18 +279,27 @@ def _elements(value: JsonValue, path: Path) -> Iterator[tuple[Path, JsonObject]]
         for at, item in enumerate(value):
             yield from _elements(item, (*path, at))
     elif isinstance(value, dict):
-        elements = (value.get("list") or {}).get("elements") if "list" in value else None
-        for at, element in enumerate(elements if isinstance(elements, list) else ()):
+        elements = _mapping(value.get("list")).get("elements")
+        for at, element in enumerate(_list(elements)):
             if isinstance(element, dict):
                 yield (*path, "list", "elements", at), element
         for kind in ("matrix", "merge"):
             if isinstance(value.get(kind), dict):
-                inner = value[kind].get("generators") or []
+                inner = value[kind].get("generators")
                 yield from _elements(inner, (*path, kind, "generators"))
 
 
 def _name(document: JsonObject) -> str:
-    return str((document.get("metadata") or {}).get("name", ""))
+    return str(_mapping(document.get("metadata")).get("name", ""))
+
+
+def _mapping(value: JsonValue) -> JsonObject:
+    """Take what nobody has validated for what it should be, or for nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
 
 
 def _word(text: str) -> re.Pattern[str]:

@@ -51,8 +51,13 @@ def _candidates(text: str, document: Document, path: Path, value: JsonValue) -> 
     number = document.line_of(path) - 1
     if number >= len(lines):
         return
-    key = re.escape(str(path[-1]))
     old = re.escape(_plain(scalar_at(document.value, path)))
+    if isinstance(path[-1], int):  # an entry of a list has no key before it
+        for match in re.finditer(old, lines[number]):
+            line = lines[number][: match.start()] + _plain(value) + lines[number][match.end() :]
+            yield "".join([*lines[:number], line, *lines[number + 1 :]])
+        return
+    key = re.escape(str(path[-1]))
     number_as_written = r"[-+.\w]+"  # 1.20 is read as 1.2
     pattern = re.compile(
         rf"""(?P<key>(?<![\w-])["']?{key}["']?\s*:\s*)"""

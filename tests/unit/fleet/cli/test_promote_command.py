@@ -152,6 +152,49 @@ def test_target_revisions_of_applications(
     assert promoted(repo, "b.yaml") == text.replace("Revision: v1", "Revision: v2", 1)
 
 
+def test_versions_that_applications_say_beside_their_revision(
+    repo: RepoBuilder, promote: Fleet
+) -> None:
+    def text(env: str, tag: str, image: str, replicas: int) -> str:
+        return application("web-" + env, env, "main") + (
+            "    helm:\n"
+            f"      parameters: [{{name: replicas, value: '{replicas}'}}, {{name: image.tag, value: '{tag}'}}]\n"
+            f"      valuesObject: {{proxy: {{tag: {tag}, size: {replicas}}}}}\n"
+            f"    kustomize: {{images: [other:v1, 'registry:5000/web:{image}']}}   # {env}\n"
+        )
+
+    before = text("production", "v1", "v3", 9)
+    repo.commit({"a.yaml": text("staging", "v2", "v4", 1), "b.yaml": before})
+    done = promote()
+    assert done.status == 0, done.err
+    assert done.out.splitlines()[:3] == [
+        "b.yaml: spec.source.helm.parameters[1].value: v1 -> v2",
+        "b.yaml: spec.source.helm.valuesObject.proxy.tag: v1 -> v2",
+        "b.yaml: spec.source.kustomize.images[1]: registry:5000/web:v3 -> registry:5000/web:v4",
+    ]
+    assert promoted(repo, "b.yaml") == text("production", "v2", "v4", 9)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "metadata: web\nspec: []",
+        "metadata: {name: web-staging, labels: [a]}\nspec: {source: {helm: [], kustomize: x}}",
+        "metadata: {name: web-staging}\nspec: {sources: {a: b}, destination: x}",
+        "metadata: {name: web-staging}\nspec: {source: {helm: {parameters: [x, {name: tag}]}}}",
+        "metadata: {name: web-staging, labels: {a: {b: c}}}\nspec: {destination: {name: [a]}}",
+    ],
+)
+@pytest.mark.parametrize("kind", ["Application", "ApplicationSet"])
+def test_documents_that_are_none_say_nothing(
+    repo: RepoBuilder, promote: Fleet, odd: str, kind: str
+) -> None:
+    repo.commit({"a.yaml": f"apiVersion: argoproj.io/v1alpha1\nkind: {kind}\n{odd}\n"})
+    done = promote()
+    assert done.status == 1
+    assert "cannot tell how web differs" in done.err
+
+
 def test_branches_that_are_environments(repo: RepoBuilder, promote: Fleet) -> None:
     repo.commit({"web/cm.yaml": "a: 1", "web/old.yaml": "b: 1", "api/cm.yaml": "c: 1"})
     repo.branch("production")
