@@ -218,7 +218,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         mirrors=mirrors,
         queue=queues.repositories,
         interval=settings.git.poll_interval,
-        moved=queues.moved,
+        moved=lambda repo_url: joints.moved(repo_url),  # noqa: PLW0108  # made below
     )
     history = History(store=store, state=state, clock=clock)
     joints = Joints(
@@ -233,6 +233,9 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         look_at_rollouts=lambda: rollouts.look_at_all(),  # noqa: PLW0108  # made below: they ask the joints
         look_at_rollouts_of=lambda ids: rollouts.look_at(ids),  # noqa: PLW0108  # made below
         has_failed=lambda id_: id_ in renderings.problems,  # made below
+        failing=lambda: renderings.problems,
+        touched=lambda place: evaluator.touched(place),  # noqa: PLW0108  # made below
+        clock=clock,
     )
     authority.subscribe(joints.joined)
     accepted = Accepted(store)

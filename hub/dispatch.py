@@ -8,7 +8,7 @@ is and marked detached.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -22,11 +22,10 @@ from fleet.runtime import log as fields
 from fleet.runtime.reconciler import Done, Outcome
 from fleet.wire.heads import sign_head
 from fleet.wire.rules import encode_rules
-from fleet.wire.sections import encode_section, section_digest
 from hub import state as hubstate
 from hub.assignments import AssignmentRecord, AssignmentRecords, Draft, TargetRecord
 from hub.operations import Operations
-from hub.sections import ProjectsHere, section_for
+from hub.sections import ProjectsHere, WrittenSections
 from hub.state import State
 
 log = structlog.get_logger(__name__)
@@ -54,10 +53,13 @@ class Dispatcher:
     """What the rollout of its ApplicationSet says about a target; None where there is none."""
     keeps: Callable[[TargetId], bool]
     """Whether a target of a removed set has to wait until it is its turn to go."""
+    _written: dict[ClusterName, WrittenSections] = field(default_factory=dict)
 
     async def reconcile(self, cluster: ClusterName) -> Outcome:
         """Bring one cluster's assignment up to date."""
         uid = self.cluster_uid(cluster)
+        if not uid:
+            self._written.pop(cluster, None)
         if not uid or not self.state.desired.evaluated:
             return Done()
         record = self.assignments.get(cluster)
@@ -81,8 +83,10 @@ class Dispatcher:
         facts = self.state.facts()
         desired = self.state.desired
         projects = ProjectsHere(desired.projects, desired.clusters.get(cluster))
+        written = self._written.setdefault(cluster, WrittenSections())
+        written.begin(record.targets if record else {})
         draft = {
-            str(name): self._draft_target(target, facts, projects)
+            str(name): self._draft_target(target, facts, projects, written)
             for name, target in self.state.on_cluster(cluster).items()
         }
         if record is not None:
@@ -93,7 +97,7 @@ class Dispatcher:
         return draft
 
     def _draft_target(
-        self, target: Target, facts: Facts, projects: ProjectsHere
+        self, target: Target, facts: Facts, projects: ProjectsHere, written: WrittenSections
     ) -> tuple[TargetRecord, bytes]:
         # What may not be on its cluster does not move there by hand either.
         pin = self.state.pins.get(target.id) if not target.held else None
@@ -104,7 +108,7 @@ class Dispatcher:
             else moves.decide(target, facts, over_budget=self._over_budget(target), gate=gate)
         )
         self.state.decisions[target.id] = decision
-        section = section_for(target, decision, projects)
+        section, data = written.write(target, decision, projects)
         candidate = self.state.candidates.get(target.id)
         moved = candidate is not None and candidate.digest == decision.digest
         kinds = candidate.kinds if candidate and moved else self.state.kinds.get(target.id, {})
@@ -113,8 +117,8 @@ class Dispatcher:
         elif gate is not None and gate.returned and not target.held:
             kinds = gate.kinds
         record = TargetRecord(
-            section=section_digest(section),
-            artifact=section.artifact,
+            section=section,
+            artifact=decision.digest,
             kinds=dict(kinds),
             needs=tuple(
                 sorted(
@@ -125,12 +129,13 @@ class Dispatcher:
                 )
             ),
         )
-        return record, encode_section(section)
+        return record, data
 
     def _over_budget(self, target: Target) -> str:
         subject = f"app/{target.id}"
         candidate = self.state.candidates.get(target.id)
-        if candidate is None or candidate.error or not self.state.assigned.get(target.id):
+        assigned = self.state.assigned.get(target.id)
+        if candidate is None or candidate.error or not assigned or candidate.digest == assigned:
             self.state.holds.pop(subject, None)
             return ""
         automated = target.application.sync_policy.automated
@@ -141,7 +146,7 @@ class Dispatcher:
             what=f"application {target.id.app!r} on {target.id.cluster}",
         )
         approved = self.state.approvals.get(subject) == candidate.digest
-        if not verdict.held or approved or candidate.digest == self.state.assigned[target.id]:
+        if not verdict.held or approved:
             self.state.holds.pop(subject, None)
             return ""
         self.state.holds[subject] = hubstate.Hold(

@@ -38,6 +38,7 @@ from hub.placement import Placement
 from hub.rowrecords import UnreadKey
 from hub.rules import FleetRules
 from hub.setresults import SetResults
+from hub.sourceindex import Place, Seen
 from hub.state import Desired, Hold, State
 from hub.unread import Unread
 from hub.world import Worlds
@@ -89,12 +90,17 @@ class Evaluator:
     """Told that `State.desired` is new, with the repositories that generators look at."""
     rules: FleetRules = field(init=False)
     _results: SetResults = field(init=False)
+    _seen: Seen = field(default_factory=Seen)
     _targets: KeptTargets = field(default_factory=KeptTargets)
     _edges: graph.KeptEdges = field(default_factory=graph.KeptEdges)
 
     def __post_init__(self) -> None:
         self.rules = FleetRules(store=self.accepted.store, state=self.state)
         self._results = SetResults(worlds=self.worlds, accepted=self.accepted, jq=self.jq)
+
+    def touched(self, place: Place) -> bool:
+        """Whether a folder is another one than at the evaluation before; what generators do not look at may be."""
+        return self._seen.touched(place)
 
     async def reconcile(self, _key: str) -> Reconciled:
         """Evaluate the fleet once; what the first time makes mostly stays."""
@@ -157,6 +163,7 @@ class Evaluator:
         )
         adoption = self.children.adopt(judge)
         results, judge.world = await self._results.of(adoption.extend(world))
+        self._seen = self._seen.followed_by(judge.world.trees)
         trims = await self._results.trims(results, judge.world)
         return Facts(
             world=judge.world,

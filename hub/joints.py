@@ -14,18 +14,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from fleet.model.identity import ClusterName, TargetId
+from fleet.codec.identity import renewed
+from fleet.model.assignment import ClusterRules
+from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import Health
 from fleet.runtime.clock import Clock
 from fleet.runtime.queue import WorkQueue
+from fleet.wire.rules import NO_RULES
 from hub import sethealth
+from hub.placement import Placement
 from hub.poller import Poller
 from hub.records import Records
-from hub.state import State
+from hub.sourceindex import CHARTS, SourceIndex, Touched
+from hub.state import Desired, State
 
 FLEET_KEY = "fleet"
 """The one key of evaluation."""
+EVERYTHING = timedelta(minutes=10)
+"""How often every target is looked at and every cluster dispatched: versions of charts, keys, what expired."""
 COALESCE = 0.02
 """Seconds that a cluster's dispatch waits for more news of the same kind."""
 RENDERING = 0.1
@@ -67,7 +75,7 @@ class Queues:
         """An Application brings other documents, or may bring them into force now; a burst makes one evaluation."""
         self.fleet.add_after(FLEET_KEY, COALESCE)
 
-    def moved(self, _repo_url: str) -> None:
+    def moved(self) -> None:
         """A repository has news; several that move together make one evaluation."""
         self.fleet.add_after(FLEET_KEY, 0.005)
 
@@ -93,27 +101,50 @@ class Joints:
     """Told of targets with news: the rollouts of their sets are looked at."""
     has_failed: Callable[[TargetId], bool]
     """Whether the last try to render a target failed."""
+    failing: Callable[[], Iterable[TargetId]]
+    """The targets of which that is so."""
+    touched: Touched
+    """Whether a folder is another one than at the evaluation before."""
+    clock: Clock
     _rendering: defaultdict[ClusterName, set[TargetId]] = field(
         default_factory=lambda: defaultdict(set)
     )
+    _sources: SourceIndex = field(default_factory=SourceIndex)
+    _moved: set[str] = field(default_factory=set)
+    """Repositories with news since the last evaluation."""
+    _seen: Desired | None = None
+    """What was looked at last, with where it was and the rules of that moment."""
+    _placement: Placement = field(default_factory=Placement)
+    _rules: ClusterRules = NO_RULES
+    _everything_at: float = 0.0
+    """When everything is looked at again although nothing is known to be different."""
+
+    def moved(self, repo_url: str) -> None:
+        """A repository has news: whatever reads it is looked at after the evaluation that this asks for."""
+        self._moved.add(repo_url)
+        self.queues.moved()
 
     def evaluated(self, generator_repositories: Set[str]) -> None:
-        """The desired state is new: render every target, dispatch every cluster, poll what is in use."""
+        """The desired state is new: render and dispatch what is different by it, poll what is in use.
+
+        Now and then, and where the difference concerns all, everything is looked at.
+        """
         desired = self.state.desired
-        sources = {
-            source.repo_url
-            for application in desired.applications.values()
-            for source in application.sources
-            if not source.chart
-        }
-        self.poller.want(self.fleet_repositories | generator_repositories | sources)
+        changed = self._sources.follow(desired.applications)
+        self.poller.want(
+            self.fleet_repositories | generator_repositories | self._sources.repositories()
+        )
         self.look_at_rollouts()
-        targets = {*desired.targets, *self.state.candidates}
+        everything = self._is_everything_due()
+        targets = self._all_targets() if everything else self._targets_with_news(changed)
         for id_ in targets:
             self._rendering[id_.cluster].add(id_)
         self.queues.targets.add_all(targets)
-        for name in {*desired.clusters, *self.agents(), *self.records.removing()}:
+        for name in self._all_clusters() if everything else self._clusters_with_news():
             self._dispatch_soon(name)
+        self._moved = set()
+        self._seen, self._placement = desired, self.state.placement
+        self._rules = self.state.rules
         for id_ in self.remembered():
             if id_ not in desired.targets:
                 self.queues.history.add(id_)
@@ -121,6 +152,63 @@ class Joints:
             for cluster in self.state.placement.places.get(parent, ()):
                 self.queues.history.add(TargetId(cluster, parent))
         self._look_again()
+
+    def _is_everything_due(self) -> bool:
+        desired, before = self.state.desired, self._seen
+        now = self.clock.monotonic()
+        is_alike = (
+            before is not None
+            and now < self._everything_at
+            and desired.projects == before.projects
+            and desired.certain == before.certain
+            and self.state.rules == self._rules
+        )
+        if not is_alike:
+            self._everything_at = now + EVERYTHING.total_seconds()
+        return not is_alike
+
+    def _all_targets(self) -> dict[TargetId, None]:
+        return dict.fromkeys((*self.state.desired.targets, *self.state.candidates))
+
+    def _targets_with_news(self, changed: Iterable[AppName]) -> dict[TargetId, None]:
+        """What may render otherwise, what is new first; also what may bring documents, for that lets others go."""
+        state, desired = self.state, self.state.desired
+        names = (*changed, *self._sources.readers((*self._moved, CHARTS), self.touched))
+        places = state.placement.places
+        found = dict.fromkeys(
+            TargetId(cluster, name) for name in names for cluster in places.get(name, ())
+        )
+        own = {name for name, cluster in desired.clusters.items() if cluster.management}
+        for name in own | self._other_clusters():
+            found |= dict.fromkeys(target.id for target in state.on_cluster(name).values())
+        # what never came of it: it failed, or it left while it was looked at
+        for id_ in desired.targets.keys() ^ state.candidates.keys():
+            found[id_] = None
+        for id_ in self.failing():
+            found[id_] = None
+        return found
+
+    def _all_clusters(self) -> set[ClusterName]:
+        return {*self.state.desired.clusters, *self.agents(), *self.records.removing()}
+
+    def _clusters_with_news(self) -> set[ClusterName]:
+        """Where targets are other ones, or where some are still to leave."""
+        before, now = self._placement.on_cluster, self.state.placement.on_cluster
+        leaving = self.state.assigned.keys() - self.state.desired.targets.keys()
+        return {
+            *renewed(now, before),
+            *(before.keys() - now.keys()),
+            *self._other_clusters(),
+            *self.records.removing(),
+            *(id_.cluster for id_ in leaving),
+        }
+
+    def _other_clusters(self) -> set[ClusterName]:
+        """Clusters that came, went or are said to be otherwise."""
+        now, before = self.state.desired, self._seen or Desired()
+        names = now.clusters.keys() | before.clusters.keys()
+        other = {name for name in names if now.clusters.get(name) != before.clusters.get(name)}
+        return other | (now.detached ^ before.detached)
 
     def rendered(self, id_: TargetId) -> None:
         """A target has another candidate; what it brings to the fleet may have waited for that."""

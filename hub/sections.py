@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from fleet import moves
 from fleet.argo.permissions import rules_for
 from fleet.argo.windows import windows_for
+from fleet.codec.canonical import Digest, digest_bytes
 from fleet.model.application import (
     COMPARE_OPTIONS,
     DELETION_APPROVED,
@@ -26,9 +28,12 @@ from fleet.model.assignment import (
     Window,
 )
 from fleet.model.cluster import Cluster
+from fleet.model.identity import AppName
 from fleet.model.project import AppProject
 from fleet.model.target import Target
 from fleet.moves import Decision
+from fleet.wire.sections import encode_section
+from hub.assignments import TargetRecord
 
 
 def section_for(target: Target, decision: Decision, projects: ProjectsHere) -> Section:
@@ -73,6 +78,59 @@ def section_for(target: Target, decision: Decision, projects: ProjectsHere) -> S
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The digest of a section, and all that it was written of."""
+
+    target: Target
+    decision: tuple[object, ...]
+    project: AppProject | None
+    cluster: Cluster | None
+    digest: Digest
+
+    def is_of(self, target: Target, decision: tuple[object, ...], projects: ProjectsHere) -> bool:
+        return (
+            self.target is target
+            and self.decision == decision
+            and self.project == projects.project(target.application.project)
+            and self.cluster == projects.cluster
+        )
+
+
+class WrittenSections:
+    """The sections of one cluster: what nothing is different of is not written again.
+
+    Their bytes are with the assignment that stands; only where that names another section are they needed.
+    """
+
+    def __init__(self) -> None:
+        self._old: dict[AppName, _Written] = {}
+        self._new: dict[AppName, _Written] = {}
+        self._stands: Mapping[str, TargetRecord] = {}
+
+    def begin(self, stands: Mapping[str, TargetRecord]) -> None:
+        """Write the sections of another draft; what the last one did not write is forgotten."""
+        self._old, self._new, self._stands = self._new, {}, stands
+
+    def write(
+        self, target: Target, decision: Decision, projects: ProjectsHere
+    ) -> tuple[Digest, bytes]:
+        """Return the digest of a target's section and its bytes, or none where the section that stands is this one."""
+        name = target.id.app
+        key = decision.digest, _held(decision, target), decision.automated, decision.ungated
+        known = self._old.get(name)
+        if known is not None and known.is_of(target, key, projects):
+            record = self._stands.get(name)
+            if record is not None and record.section == known.digest:
+                self._new[name] = known
+                return known.digest, b""
+        data = encode_section(section_for(target, decision, projects))
+        digest = digest_bytes(data)
+        project = projects.project(target.application.project)
+        self._new[name] = _Written(target, key, project, projects.cluster, digest)
+        return digest, data
+
+
 def _prunes_when_rolled_out(application: Application) -> bool:
     """Of an automated block that is switched off a rollout still takes ``prune``, as Argo CD's does (argo.md 1.7)."""
     policy = application.document.get("spec", {}).get("syncPolicy", {})
@@ -100,17 +158,21 @@ class ProjectsHere:
 
     def __init__(self, projects: Mapping[str, AppProject], cluster: Cluster | None) -> None:
         self._projects = projects
-        self._cluster = cluster
+        self.cluster = cluster
         self._rules: dict[str, ProjectRules] = {}
+
+    def project(self, name: str) -> AppProject | None:
+        """Return a project."""
+        return self._projects.get(name)
 
     def rules(self, project: str) -> ProjectRules:
         """The limits on objects; an unknown project permits none."""
         if project not in self._rules:
             known = self._projects.get(project)
-            if known is None or self._cluster is None:
+            if known is None or self.cluster is None:
                 self._rules[project] = ProjectRules(name=project)
             else:
-                self._rules[project] = rules_for(known, self._cluster)
+                self._rules[project] = rules_for(known, self.cluster)
         return self._rules[project]
 
     def windows(self, application: Application) -> tuple[Window, ...]:

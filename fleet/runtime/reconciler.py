@@ -110,6 +110,8 @@ class Reconciler(Generic[K]):
                 await self.run_once(key)
             finally:
                 self._queue.done(key)
+            # a run that waited for nothing has let nobody else run, and there may be fifty thousand of these
+            await asyncio.sleep(0)
 
     async def run_once(self, key: K) -> Outcome | None:
         """Run one key that a worker took: requeue it as the result says, record, never raise.

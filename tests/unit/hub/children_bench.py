@@ -182,6 +182,7 @@ class Hub:
             poller=cast("Poller", _NoPoller()), fleet_repositories=frozenset(), agents=tuple,
             look_at_rollouts=lambda: None, look_at_rollouts_of=lambda _ids: None, handed_out=lambda _moved: None, remembered=tuple,
             has_failed=lambda id_: id_ in self.renderings.problems,
+            failing=lambda: self.renderings.problems, touched=lambda _place: True, clock=self.clock,
         )  # fmt: skip
         parents = Parents(
             accepted=self.accepted, state=self.state, syncs=self.syncs,

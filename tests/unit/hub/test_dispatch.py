@@ -11,11 +11,12 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from fleet.errors import Transient
 from fleet.model.application import Application, Automated, Destination, Source, SyncPolicy
 from fleet.model.assignment import Head, Hold, Section
 from fleet.model.cluster import Cluster, default_server
 from fleet.model.identity import AppName, ClusterName, TargetId
-from fleet.model.project import DEFAULT_PROJECT
+from fleet.model.project import DEFAULT_PROJECT, OrphanedResources
 from fleet.model.report import Health, OperationResult, Ready, Sync, TargetStatus
 from fleet.model.target import Edge, Reference, ReferenceKind, Target
 from fleet.moves import Candidate, Gate
@@ -27,6 +28,7 @@ from fleet.wire.heads import payload_of
 from hub.assignments import AssignmentRecords
 from hub.dispatch import Dispatcher
 from hub.operations import LIFETIME, Operations
+from hub.sections import section_for
 from hub.state import Desired, Pin, State
 
 ONE, TWO = ClusterName("one"), ClusterName("two")
@@ -171,6 +173,56 @@ async def test_nothing_changed_makes_no_generation(bench: Bench) -> None:
     await bench.dispatch(ONE)
     await bench.dispatch(ONE)
     assert bench.head(ONE).generation == 1
+
+
+async def test_a_section_that_nothing_is_new_of_is_not_written_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def noted(wanted: Target, *rest: Any) -> Section:
+        written.append(wanted.id.app)
+        return section_for(wanted, *rest)
+
+    monkeypatch.setattr("hub.sections.section_for", noted)
+    web, db = target("one/web"), target("one/db")
+    bench.want(web, db)
+    bench.rendered(web="d1", db="d1")
+    await bench.dispatch(ONE)
+    assert sorted(written) == ["db", "web"]
+    written.clear()
+    bench.want(web, db)
+    bench.rendered(web="d1", db="d2")
+    await bench.dispatch(ONE)
+    assert written == ["db"]
+    sections = await bench.sections(ONE)
+    assert {name: section.artifact for name, section in sections.items()} == {
+        "web": "d1",
+        "db": "d2",
+    }
+    written.clear()
+    other = replace(DEFAULT_PROJECT, orphaned=OrphanedResources())
+    bench.state.desired = replace(bench.state.desired, projects={"default": other})
+    await bench.dispatch(ONE)
+    assert sorted(written) == ["db", "web"]
+
+
+async def test_a_section_whose_commit_failed_is_written_again(bench: Bench) -> None:
+    bench.want(target("one/web"))
+    bench.rendered(web="d1")
+    bench.store.fail_next()
+    with pytest.raises(Transient):
+        await bench.dispatch(ONE)
+    await bench.dispatch(ONE)
+    assert (await bench.sections(ONE))["web"].artifact == "d1"
+    bench.rendered(web="d2")
+    bench.store.fail_next()
+    with pytest.raises(Transient):
+        await bench.dispatch(ONE)
+    await bench.dispatch(ONE)
+    assert (await bench.sections(ONE))["web"].artifact == "d2"
+    (ref,) = bench.head(ONE).sections
+    assert await bench.store.get(Kind.SECTIONS, ref.digest), "it outlives a restart"
 
 
 async def test_a_section_is_readable_by_its_own_cluster_only(bench: Bench) -> None:

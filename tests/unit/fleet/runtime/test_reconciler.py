@@ -115,6 +115,17 @@ async def test_one_bad_key_does_not_disturb_the_others() -> None:
     assert await harness.times("good", 5) == [0, 1, 2, 3, 4, 5]
 
 
+async def test_runs_that_wait_for_nothing_let_others_run() -> None:
+    harness = Harness(lambda _key, _run: Done())
+    harness.queue.add_all([str(number) for number in range(100)])
+    async with asyncio.TaskGroup() as group:
+        group.create_task(harness.reconciler.run())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(harness.runs) < 50
+        harness.reconciler.stop()
+
+
 async def test_cancelling_passes_through() -> None:
     never = asyncio.Event()
     clock = FakeClock()
