@@ -10,6 +10,7 @@ from datetime import datetime
 from fleet.model.identity import TargetId
 from fleet.model.rollout import Member, Rollout, RolloutPlan, TargetState
 from fleet.moves import describe
+from fleet.rollouts.advance import RUNNING
 from fleet.rollouts.facts import Facts, TargetFacts
 from fleet.rollouts.gates import Gates
 from fleet.runtime.clock import Clock
@@ -21,6 +22,8 @@ from hub.state import State
 
 INVALID = "Invalid"
 UNMATCHED = "Unmatched"
+WAITS_FOR_PROMOTE = "Held"
+"""State of an open step that lets nothing go unless a person promotes it."""
 _MOVING = (TargetState.PENDING, TargetState.PROGRESSING)
 _FAILED = (TargetState.FAILED, TargetState.RETURNED)
 
@@ -126,9 +129,7 @@ class RolloutViews:
     def _steps(self, seen: _Seen) -> Iterable[wire.RolloutStepRow]:
         if seen.plan.invalid:
             return
-        known = {id_: m for id_, m in seen.rollout.members.items() if id_ in seen.facts}
-        known = {id_: m for id_, m in known.items() if m.step < len(seen.plan.steps)}
-        gates = Gates.of(seen.plan, seen.rollout.standing, seen.facts, known)
+        gates = _gates(seen)
         for index, step in enumerate(seen.plan.steps):
             members = gates.steps[index]
             counts = Counter(member.state for member in members.values())
@@ -137,7 +138,7 @@ class RolloutViews:
                 number=index + 1,
                 state=state,
                 max_update="" if step.max_update is None else str(step.max_update),
-                room=step.room(len(members)),
+                room=gates.limit(index),
                 soak_seconds=int(step.soak.total_seconds()),
                 soaks_until=until.isoformat() if until else "",
                 targets=len(members),
@@ -153,6 +154,8 @@ class RolloutViews:
             return "Done", None
         if index > seen.open_step:
             return "Closed", None
+        if gates.waits_for_a_person(index):
+            return WAITS_FOR_PROMOTE, None
         end = gates.soak_end(index) if gates.is_settled(index) else None
         if end is not None and end > self.clock.now():
             return "Soaking", end
@@ -212,7 +215,17 @@ def _why_waiting(seen: _Seen, member: Member, facts: TargetFacts) -> str:
         return facts.blocked + hint
     if not facts.is_online:
         return "its cluster is offline"
+    if seen.rollout.standing.state not in RUNNING:
+        return f"the rollout is {seen.rollout.standing.state}"
+    if member.step == seen.open_step and _gates(seen).limit(member.step) == 0:
+        return "maxUpdate of its step is 0: it waits for fleet rollout promote"
     return "waits for its turn"
+
+
+def _gates(seen: _Seen) -> Gates:
+    known = {id_: m for id_, m in seen.rollout.members.items() if id_ in seen.facts}
+    known = {id_: m for id_, m in known.items() if m.step < len(seen.plan.steps)}
+    return Gates.of(seen.plan, seen.rollout.standing, seen.facts, known)
 
 
 def _is_later(seen: _Seen, needed: TargetId, member: Member) -> bool:

@@ -31,8 +31,10 @@ app = typer.Typer(
 
 Reason = Annotated[str, typer.Option("--reason", help="For the log and for whoever looks later.")]
 
-HALTED = ("Stopped", "Aborted", "Invalid")
+HALTED = ("Paused", "Stopped", "Aborted", "Invalid")
 """States from which nothing goes on by itself."""
+HELD_STEP = "Held"
+"""An open step that lets nothing go before it is promoted (maxUpdate 0)."""
 
 COLUMNS: tuple[Column, ...] = (
     ("NAME", text("name")),
@@ -73,13 +75,14 @@ def list_rollouts(context: typer.Context, output: Output = Format.TABLE) -> None
 
 @app.command("status")
 def show_status(context: typer.Context, name: SetName, output: Output = Format.TABLE) -> None:
-    """Show one rollout, its steps and its targets (status 4 when it goes on only if told to)."""
+    """Show one rollout, its steps and its targets (exit status 4 when it goes on only if told to)."""
     detail = connection(context).get(f"rollouts/{segment(name)}", wire.RolloutDetail)
     if output is not Format.TABLE:
         print_value(value_of(detail), output)
     else:
         _print_detail(detail)
-    raise typer.Exit(Exit.HELD if detail.rollout.state in HALTED else Exit.OK)
+    is_held = any(step.state == HELD_STEP for step in detail.steps)
+    raise typer.Exit(Exit.HELD if is_held or detail.rollout.state in HALTED else Exit.OK)
 
 
 @app.command("pause")

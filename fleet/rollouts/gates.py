@@ -88,8 +88,7 @@ class Gates:
         members = self.steps[index]
         moving = [id_ for id_, member in members.items() if self._moves(id_, member)]
         waiting = [id_ for id_ in moving if self._is_held_back(id_)]
-        step = self.plan.steps[index]
-        limit = len(members) if self._is_promoted(index) else step.room(len(members))
+        limit = self.limit(index)
         room, lent_room = limit - len(moving), limit - len(moving) + len(waiting)
         lent = self._lent(waiting)
         chosen = []
@@ -98,6 +97,16 @@ class Gates:
                 chosen.append(id_)
                 room, lent_room = room - 1, lent_room - 1
         return chosen
+
+    def limit(self, index: int) -> int:
+        """Return how many targets of a step may move at a time; a step that a person promoted has no limit."""
+        count = len(self.steps[index])
+        return count if self._is_promoted(index) else self.plan.steps[index].room(count)
+
+    def waits_for_a_person(self, index: int) -> bool:
+        """Whether a step has something to do and lets nothing go before it is promoted (maxUpdate 0)."""
+        states = {member.state for member in self.steps[index].values()}
+        return self.limit(index) == 0 and TargetState.WAITING in states and not states & MOVING
 
     def _is_held_back(self, id_: TargetId) -> bool:
         return self.facts[id_].is_held_back or bool(self.facts[id_].blocked)

@@ -60,6 +60,11 @@ _INSTEAD: Mapping[tuple[Order, RolloutState], str] = {
     (Order.PROMOTE, RolloutState.RETURNING): "wait until what goes back is back",
     (Order.PROMOTE, RolloutState.ABORTED): "fleet rollout retry takes the version up again",
     (Order.RETRY, RolloutState.PAUSED): "fleet rollout resume first",
+    (Order.RESUME, RolloutState.DONE): "nothing of it is held",
+    (Order.PROMOTE, RolloutState.DONE): "no step of it waits",
+    (Order.ABORT, RolloutState.DONE): "with --return what moved goes back to what it had",
+    (Order.ABORT, RolloutState.ABORTED): "with --return what moved goes back to what it had",
+    (Order.ABORT, RolloutState.RETURNING): "wait until what goes back is back",
 }
 
 

@@ -39,7 +39,7 @@ class RolloutList(Row, frozen=True, kw_only=True):
 class RolloutStepRow(Row, frozen=True, kw_only=True):
     number: int
     state: str
-    """Done, Open, Soaking or Closed."""
+    """Done, Open, Soaking or Closed; Held: open, and it lets nothing go before it is promoted (maxUpdate 0)."""
     max_update: str
     """As written; empty: all at once."""
     room: int

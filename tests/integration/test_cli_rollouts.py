@@ -121,7 +121,9 @@ def test_an_invalid_rollout_is_a_problem_with_file_and_field(fleet: Fleet) -> No
 def test_orders_and_what_they_refuse(fleet: Fleet) -> None:
     paused = fleet.cli("rollout", "pause", "web", "--reason", "change freeze")
     assert (paused.status, paused.err) == (0, "the rollout of web is Paused\n")
-    assert "change freeze" in fleet.cli("rollout", "status", "web").text
+    shown = fleet.cli("rollout", "status", "web")
+    assert shown.status == 4, "it goes on only if told to"
+    assert "change freeze" in shown.text
     refused = fleet.cli("rollout", "retry", "web")
     assert refused.status == 1
     assert "a rollout that is Paused cannot be told to retry" in refused.err

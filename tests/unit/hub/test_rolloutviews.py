@@ -72,12 +72,30 @@ async def test_why_a_target_of_the_open_step_waits(bench: Bench) -> None:
     assert "b/web-b has nothing assigned yet" in message
     assert message.endswith("(b/web-b is in a later step: it has to come first)")
     bench.want(STAGES, plan)
-    assert targets(bench)["a"] == ("Waiting", "waits for its turn")
+    assert targets(bench)["a"] == (
+        "Waiting", "maxUpdate of its step is 0: it waits for fleet rollout promote",
+    )  # fmt: skip
+    assert steps(bench) == ["Held", "Closed"]
     bench.rendering.add(next(iter(bench.state.desired.targets)))
     assert targets(bench)["a"] == ("Waiting", "its newest version is not rendered")
     bench.rendering.clear()
     await bench.told(Order.ABORT)
     assert targets(bench)["a"] == ("Waiting", "this version was aborted")
+
+
+async def test_a_step_without_room_is_held_until_it_is_promoted(bench: Bench) -> None:
+    bench.want(STAGES, strategy(stage("canary"), stage("rest", maxUpdate=0)))
+    bench.commit("d1")
+    await bench.settle()
+    assert steps(bench) == ["Done", "Held"]
+    await bench.told(Order.PAUSE)
+    assert targets(bench)["b"] == ("Waiting", "the rollout is Paused")
+    await bench.told(Order.RESUME)
+    await bench.told(Order.PROMOTE)
+    (_, second) = views(bench).detail("web").steps
+    assert (second.state, second.room) == ("Open", 2), "a promoted step has no limit"
+    await bench.settle()
+    assert steps(bench) == ["Done", "Done"]
 
 
 async def test_what_is_aside_failed_and_returned(bench: Bench) -> None:
