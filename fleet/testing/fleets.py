@@ -19,6 +19,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,11 +101,13 @@ class Fleet:
             hub_settings=hub or {},
             agent_settings=agent or {},
         )
-        fleet = cls(estate=estate, repo=repo, planes={})
+        fleet = cls(estate=estate, repo=repo, planes=dict(planes))
         try:
             estate.start_hub()
-            for name, plane in planes.items():
-                fleet.join(name, plane)
+            # At once: most of the time goes by while processes start.
+            with ThreadPoolExecutor(max(1, len(planes))) as pool:
+                list(pool.map(fleet.join, planes, planes.values()))
+            estate.members = {name: estate.members[name] for name in planes}
         except BaseException:
             estate.stop()
             raise
