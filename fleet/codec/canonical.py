@@ -59,7 +59,7 @@ def decode(data: bytes | str) -> JsonValue:
     """Decode JSON text; raises BadInput."""
     try:
         return msgspec.json.decode(data)
-    except (RecursionError, msgspec.MsgspecError) as error:
+    except (RecursionError, UnicodeDecodeError, msgspec.MsgspecError) as error:
         raise BadInput(f"not valid JSON: {error}") from error
 
 

@@ -5,13 +5,13 @@ What is no JSON is a failure, also with status 200: a maintenance page must neve
 
 from __future__ import annotations
 
-import json
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
+from fleet.codec.canonical import decode
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.errors import BadInput, Denied, Transient
 from fleet.fetch.http import Answer, Get, Http
@@ -22,6 +22,9 @@ from fleet.runtime.clock import Clock
 
 PAGE_BYTES = 16 * 1024 * 1024
 MAX_PAGES = 1000
+ANSWER_BYTES = 128 * 1024 * 1024
+"""Of all pages of one list."""
+_MARK = b"\xef\xbb\xbf"
 _JUDGED = frozenset({200, 203, 204, 304, 401, 403, 404, 410, 429})
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?')
 
@@ -134,11 +137,12 @@ class Api:
     ) -> AsyncIterator[JsonObject]:
         """Go through lists whose ``Link`` header names the next page."""
         url: FetchUrl | None = self.url(path, query)
-        count = 0
+        count = size = 0
         for _ in range(MAX_PAGES):
             if url is None:
                 return
             answer = await self.get(url)
+            size = _added(size, answer)
             items = as_list(parsed(answer), answer.url)
             for item in items:
                 yield item
@@ -158,9 +162,10 @@ class Api:
         more: Callable[[JsonObject, Answer], Mapping[str, str] | str | None],
     ) -> AsyncIterator[JsonObject]:
         """Go through objects that hold a list; ``more`` gives the next page's URL or query, or None at the end."""
-        url = self.url(path, query)
+        url, size = self.url(path, query), 0
         for _ in range(MAX_PAGES):
             answer = await self.get(url)
+            size = _added(size, answer)
             page = as_object(parsed(answer), answer.url)
             if items not in page:
                 raise strange(answer.url, f"it has no {items!r}")
@@ -185,6 +190,14 @@ class Api:
         if not is_below(url, self.base.origin):
             raise Denied(f"{answer.url.shown!r} names another host for its next page")
         return url
+
+
+def _added(size: int, answer: Answer) -> int:
+    """Return the size of all pages so far; raises BadInput when they are too large."""
+    size += len(answer.body)
+    if size > ANSWER_BYTES:
+        raise BadInput(f"{answer.url.shown!r} gives more than {ANSWER_BYTES} bytes of pages")
+    return size
 
 
 def quoted(*parts: str) -> str:
@@ -234,10 +247,10 @@ def _rate_limited(answer: Answer, clock: Clock) -> float | None:
 
 
 def parsed(answer: Answer) -> JsonValue:
-    """Read a body as JSON; raises Transient where it is something else."""
+    """Read a body as JSON; raises Transient where it is something else: also NaN, and halves of characters."""
     try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError) as error:
+        return decode(answer.body.removeprefix(_MARK))
+    except BadInput as error:
         raise strange(answer.url, "it is no JSON") from error
 
 
@@ -291,4 +304,4 @@ def texts(value: JsonValue) -> list[str]:
 def names(value: JsonValue) -> list[str]:
     """Return the names of a list of objects."""
     items = value if isinstance(value, list) else []
-    return [item["name"] for item in items if isinstance(item, dict) and "name" in item]
+    return texts([item.get("name") for item in items if isinstance(item, dict)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleet.codec.canonical import canonical_bytes, decode
-from fleet.codec.jsontypes import JsonObject
+from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.errors import BadInput
 from fleet.fetch.http import Http
 from fleet.fetch.scm.client import Api, Pages, as_list, as_object, parsed, strange
@@ -17,6 +17,8 @@ from fleet.model.answers import NOT_CONFIGURED, PluginRequest
 from fleet.runtime.clock import Clock
 
 PATH = "api/v1/getparams.execute"
+MAX_DEPTH = 200
+"""Of parameters, as of YAML in a repository."""
 
 
 class NotConfigured(BadInput):
@@ -68,4 +70,16 @@ class Plugins:
         output = as_object(parsed(answer), answer.url).get("output")
         if not isinstance(output, dict) or "parameters" not in output:
             raise strange(answer.url, "it has no output.parameters")
-        return tuple(as_list(output["parameters"], answer.url))
+        rows = as_list(output["parameters"], answer.url)
+        if _is_deeper(rows, MAX_DEPTH):
+            raise strange(
+                answer.url, f"its parameters are nested more than {MAX_DEPTH} levels deep"
+            )
+        return tuple(rows)
+
+
+def _is_deeper(value: JsonValue, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)

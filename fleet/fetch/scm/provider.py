@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from fleet.codec.jsontypes import JsonObject
-from fleet.errors import Unsupported
+from fleet.errors import Transient, Unsupported
 from fleet.fetch.scm.client import Api
 from fleet.model.answers import (
     BranchesRequest,
@@ -14,6 +14,7 @@ from fleet.model.answers import (
     RepositoriesRequest,
 )
 
+_LONGEST_NUMBER = 20
 HEAD = "HEAD"
 """As a branch: the default one, where a list of repositories does not tell its name."""
 
@@ -78,7 +79,9 @@ def pull_request(
     author: str,
     labels: list[str] | None = None,
 ) -> JsonObject:
-    """Return the row of a pull request."""
+    """Return the row of a pull request; raises Transient for a number that is none."""
+    if not (number.isascii() and number.isdecimal() and len(number) < _LONGEST_NUMBER):
+        raise Transient(f"an answer has a pull request with the number {number[:20]!r}")
     return {
         "number": number,
         "title": title,
