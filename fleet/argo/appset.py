@@ -92,9 +92,12 @@ def _refuse(generators: JsonValue, reader: Reader) -> Iterator[SpecWarning]:
 
 
 def _strange_entries(entries: JsonValue, path: Path) -> Iterator[tuple[Path, str]]:
-    """Find what is no generator, at every level of matrix and merge."""
-    for position, value in enumerate(entries or ()):
+    """Find what is no generator, at every level of matrix and merge; nobody has judged the shape of the deepest ones."""
+    for position, value in enumerate(entries if isinstance(entries, list) else ()):
         here, entry = (*path, position), value or {}
+        if not isinstance(entry, dict):
+            yield here, "a generator must be an object"
+            continue
         present = [name for name in entry if name in GENERATORS and entry[name] is not None]
         for name in entry:
             if name not in GENERATOR.fields:
@@ -102,6 +105,6 @@ def _strange_entries(entries: JsonValue, path: Path) -> Iterator[tuple[Path, str
         if not present and not set(entry) - {"selector"}:
             yield here, "the entry holds no generator"
         for name in present:
-            if name in ("matrix", "merge"):
+            if name in ("matrix", "merge") and isinstance(entry[name], dict):
                 inner = entry[name].get("generators")
                 yield from _strange_entries(inner, (*here, name, "generators"))

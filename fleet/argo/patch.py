@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from fleet.argo.fields import APPLICATION, PATCH
 from fleet.argo.normalize import finish_spec, normalize
-from fleet.argo.shapes import Anything, FindingKind, Items, Record, Shape, Table, check
+from fleet.argo.shapes import (
+    Anything,
+    FindingKind,
+    Flag,
+    Items,
+    Record,
+    Shape,
+    Table,
+    Text,
+    Whole,
+    WholeOrText,
+    check,
+)
 from fleet.codec.canonical import decode
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.codec.yamldoc import load_one
@@ -47,7 +59,9 @@ def parse_patch(text: str) -> JsonObject:
 def apply_patch(document: JsonObject, patch: JsonObject) -> JsonObject:
     """Return the patched Application in normal form; project and namespace stay; nothing is changed in place."""
     merged = _merge(document, patch, APPLICATION, ())
-    result: JsonObject = normalize(check(merged, APPLICATION).value, APPLICATION)
+    result: JsonObject = normalize(
+        _whole(check(merged, APPLICATION).value, APPLICATION), APPLICATION
+    )
     metadata = result.setdefault("metadata", {})
     metadata["namespace"] = document["metadata"]["namespace"]
     metadata.setdefault("name", "")
@@ -56,6 +70,37 @@ def apply_patch(document: JsonObject, patch: JsonObject) -> JsonObject:
     spec.setdefault("destination", {})
     result["spec"] = finish_spec(spec)
     return result
+
+
+def _whole(value: JsonValue, shape: Shape) -> JsonValue:
+    """Give fields that must be there, and that the patch left out or took away, Go's zero, as decoding it does."""
+    if isinstance(shape, Record):
+        known = {name: _whole(item, shape.fields[name].shape) for name, item in value.items()}
+        zeros = {
+            name: _zero(field.shape)
+            for name, field in shape.fields.items()
+            if field.required and name not in value
+        }
+        return known | zeros
+    if isinstance(shape, Items):
+        return [_whole(item, shape.item) for item in value]
+    return value
+
+
+def _zero(shape: Shape) -> JsonValue:
+    match shape:
+        case Text():
+            return ""
+        case Flag():
+            return False
+        case Items():
+            return []
+        case Record():
+            return _whole({}, shape)
+        case Table() | Anything():
+            return {}
+        case Whole() | WholeOrText():
+            return 0
 
 
 def _merge(

@@ -14,6 +14,7 @@ def generate(config: JsonObject, context: Context) -> list[ParamSet]:
     elements = config.get("elements") or []
     values = [_element(item, go=context.engine.go) for item in elements]
     if config.get("elementsYaml"):
+        context.engine.budget.read(len(config["elementsYaml"]))
         values += _parsed(config["elementsYaml"])
     return [ParamSet(item, f"list[{position}]") for position, item in enumerate(values)]
 

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
+from fleet.generators.budget import Budget
 from fleet.generators.params import GeneratorError
 from fleet.model.appset import ApplicationSet
 from fleet.templating.errors import TemplateError
 from fleet.templating.fasttemplate import render_fast
-from fleet.templating.gotemplate import MissingKey, compile_template, parse_options
-from fleet.templating.values import StringMap
+from fleet.templating.gotemplate import MissingKey, Template, compile_template, parse_options
+from fleet.templating.values import Meter, StringMap
 
 Fill: TypeAlias = Callable[[JsonObject], str]
 
@@ -27,6 +28,8 @@ class Engine:
 
     go: bool
     missing_key: MissingKey = MissingKey.DEFAULT
+    budget: Budget = field(default_factory=Budget, compare=False)
+    """Of one evaluation, for all its texts together."""
 
     @classmethod
     def of(cls, appset: ApplicationSet) -> Engine:
@@ -45,8 +48,20 @@ class Engine:
         if "{{" not in text:
             return None
         if self.go:
-            return compile_template(text, missing_key=self.missing_key).render
-        return partial(render_fast, text)
+            return partial(self._rendered, compile_template(text, missing_key=self.missing_key))
+        return partial(self._replaced, text)
+
+    def _rendered(self, template: Template, params: JsonObject) -> str:
+        budget = self.budget
+        granted = budget.grant()
+        meter = Meter(granted)
+        try:
+            return budget.take(template.render(params, meter))
+        finally:
+            budget.steps -= granted - max(meter.left, 0)
+
+    def _replaced(self, text: str, params: JsonObject) -> str:
+        return self.budget.take(render_fast(text, params))
 
     def render(self, text: str, params: JsonObject) -> str:
         """Fill a text; raises TemplateError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fleet.argo.appset_fields import DEEP_GENERATOR
 from fleet.argo.shapes import FindingKind, check
 from fleet.codec.jsontypes import JsonObject, JsonValue
+from fleet.generators.budget import limited
 from fleet.generators.context import Context, Pending
 from fleet.generators.engine import Engine, has_template, interpolate
 from fleet.generators.extensions import Extension
@@ -57,6 +58,7 @@ def rows_of(
         except Pending:
             pending = True
             continue
+        limited(rows)
         if name not in _COMBINATIONS:
             rows = context.kept.rows(name, rows)
         if selector is not None and selector.requirements:

@@ -40,6 +40,8 @@ from fleet.model.appset import ApplicationSet
 from fleet.model.world import World
 
 _SHOWN_ERRORS = 10
+_MOST_PATCHES = 1000
+"""That are remembered in case another row makes the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class _Patch:
         except BadInput as error:
             raise BadInput(f"error replacing values in templatePatch: {error.message}") from error
         if text not in self._parsed:
+            if len(self._parsed) >= _MOST_PATCHES:
+                self._parsed.clear()
             self._parsed[text] = parse_patch(text)
         patch = self._parsed[text]
         return apply_patch(document, patch) if patch else document

@@ -79,6 +79,7 @@ def _from_files(config: JsonObject, listing: Listing, context: Context) -> list[
     contents = context.blobs(repo_url, {entry.object for entry in files.values()})
     rows = []
     for path, entry in files.items():
+        context.engine.budget.read(len(contents[entry.object]))
         for position, item in enumerate(_objects(contents[entry.object], path, repo_url)):
             params = _file_params(item, path, config, go=context.engine.go)
             params = context.engine.with_values(params, config.get("values") or {})

@@ -10,6 +10,7 @@ from functools import partial
 
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import BadInput
+from fleet.generators.budget import limited
 from fleet.generators.context import Context, Pending
 from fleet.generators.entries import child_rows, is_fixed
 from fleet.generators.extensions import Extension
@@ -53,6 +54,7 @@ def _product(first: list[ParamSet], child: JsonObject, context: Context) -> list
                 f"{error.message}",
                 hint=error.hint,
             ) from error
+        limited(rows)
     if pending:
         raise Pending
     return rows

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.errors import BadInput
+from fleet.templating.errors import LimitError
 from fleet.templating.printing import format_value
 from fleet.templating.values import Meter, StringList
 
+_MAX_NAMES = 16 * 1024 * 1024
 _NOT_NAME = re.compile(r"[^-a-z0-9.]")
 
 
@@ -65,26 +67,39 @@ def texts(params: JsonObject) -> JsonObject:
 
 def go_text(value: JsonValue) -> str:
     """Print a value as Go's ``%v`` does: 1000000 is ``1e+06``, null is ``<nil>``."""
-    return value if isinstance(value, str) else format_value(value, Meter())
+    if isinstance(value, str):
+        return value
+    try:
+        return format_value(value, Meter())
+    except LimitError as error:
+        raise GeneratorError(f"a parameter cannot be printed: {error}") from error
 
 
 def flatten(params: Mapping[str, JsonValue]) -> dict[str, str]:
-    """Flatten a nested set with dots, lists by position, every value printed; empty maps and lists vanish."""
+    """Flatten a nested set with dots, lists by position, every value printed; empty maps and lists vanish.
+
+    Raises GeneratorError where the names, which grow with every level, become too long together.
+    """
     flat: dict[str, str] = {}
-    _flatten(params, "", flat)
+    _flatten(params, "", flat, _MAX_NAMES)
     return flat
 
 
-def _flatten(value: JsonValue, name: str, flat: dict[str, str]) -> None:
+def _flatten(value: JsonValue, name: str, flat: dict[str, str], left: int) -> int:
+    """Add what a value holds, and return how many characters of names may still come."""
+    left -= len(name)
+    if left < 0:
+        raise GeneratorError(f"the names of a parameter set are longer than {_MAX_NAMES} together")
     prefix = f"{name}." if name else ""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            _flatten(item, prefix + key, flat)
+            left = _flatten(item, prefix + key, flat, left)
     elif isinstance(value, list) and not isinstance(value, StringList):
         for position, item in enumerate(value):
-            _flatten(item, f"{prefix}{position}", flat)
+            left = _flatten(item, f"{prefix}{position}", flat, left)
     else:
         flat[name] = go_text(value)
+    return left
 
 
 def sanitize(name: str) -> str:

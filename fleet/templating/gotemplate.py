@@ -47,12 +47,12 @@ class Template:
         self.is_stable = functions.isdisjoint(UNSTABLE)
         """Whether the same parameters always give the same text."""
 
-    def render(self, params: JsonObject) -> str:
-        """Return the text for a set of parameters; raises TemplateError."""
+    def render(self, params: JsonObject, meter: Meter | None = None) -> str:
+        """Return the text for a set of parameters, paid from an account of steps; raises TemplateError."""
         program = self._program
         if program is None:
             return self._text
-        run = Run(self._name, [])
+        run = Run(self._name, [], meter or Meter())
         try:
             dot = copy(params, Meter()) if self._copies else params
             run.slots = program.slots(dot)

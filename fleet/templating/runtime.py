@@ -54,10 +54,10 @@ class Run:
 
     __slots__ = ("depth", "left", "meter", "name", "parts", "slots")
 
-    def __init__(self, name: str, slots: list[GoValue]) -> None:
+    def __init__(self, name: str, slots: list[GoValue], meter: Meter) -> None:
         self.name = name
         self.slots = slots
-        self.meter = Meter()
+        self.meter = meter
         self.parts: list[str] = []
         self.left = MAX_TEXT
         self.depth = 0

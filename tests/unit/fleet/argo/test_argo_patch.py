@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.argo.application import read_application
 from fleet.argo.patch import apply_patch, parse_patch
-from fleet.errors import BadInput
+from fleet.errors import BadInput, Where
 
 DOCUMENT = yaml.safe_load(
     """
@@ -134,3 +135,26 @@ def test_what_is_no_patch(text: str, message: str) -> None:
 def test_what_cannot_be_merged(text: str) -> None:
     with pytest.raises(BadInput, match="error while applying templatePatch"):
         patched(text)
+
+
+@pytest.mark.parametrize(
+    ("patch", "path", "expected"),
+    [
+        ("spec: {source: {repoURL: null}}", "spec.source.repoURL", ""),
+        ("spec: {source: {$patch: replace, path: x}}", "spec.source.repoURL", ""),
+        ("spec: {sources: [{path: x}]}", "spec.sources", [{"path": "x", "repoURL": ""}]),
+        ("spec: {ignoreDifferences: [{name: b}]}", "spec.ignoreDifferences", [{"name": "b", "kind": ""}]),
+        ("spec: {info: [{name: x}]}", "spec.info", [{"name": "x", "value": ""}]),
+        ("spec: {source: {kustomize: {replicas: [{name: x}]}}}", "spec.source.kustomize.replicas", [{"name": "x", "count": 0}]),
+        ("spec: {destination: null}", "spec.destination", {}),
+    ],
+)  # fmt: skip
+def test_what_must_be_there_is_empty_where_a_patch_takes_it_away(
+    patch: str, path: str, expected: object
+) -> None:
+    """As decoding into Go's types does; it ended the evaluation of the set with a KeyError."""
+    found: Any = apply_patch(DOCUMENT, parse_patch(patch))
+    read_application(found, where=Where())
+    for name in path.split("."):
+        found = found[name]
+    assert found == expected

@@ -153,3 +153,12 @@ def test_an_unknown_extension_fails_the_set() -> None:
         "metadata.annotations: gitopsfleet.io/generator-extensions names the unknown extension "
         "'magic' (known: matrix-n, deep-nesting, outer-join, template-namespace)"
     )
+
+
+@pytest.mark.parametrize("deep", ["x", "[]", "{matrix: x}", "{matrix: {generators: {a: b}}}", "[1]", "{matrix: {generators: [x, {list: []}]}}"])  # fmt: skip
+def test_the_deepest_combinations_may_have_any_shape(deep: str) -> None:
+    """They are judged when they are evaluated; reading the set ended in an AttributeError."""
+    inner = f"{{matrix: {{generators: [{{matrix: {{generators: [{{list: {{elements: []}}}}, {{matrix: {{generators: [{deep}]}}}}]}}}}, {{list: {{elements: []}}}}]}}}}"
+    appset = make(f"- {inner}")
+    result = evaluate_set(appset, World())
+    assert isinstance(result, Failed | Generated)
