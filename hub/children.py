@@ -124,7 +124,10 @@ class Children:
     """Keeps the children of Applications in force."""
 
     parents: Parents
-    _brought: dict[AppName, tuple[Application, Application]] = field(default_factory=dict)
+    _brought: dict[str, dict[AppName, tuple[Application, Application]]] = field(
+        default_factory=dict
+    )
+    """By set: what it makes, without and with who is above it."""
     _seen_leaving: frozenset[str] = frozenset()
     _confirmed: frozenset[str] = frozenset()
 
@@ -188,18 +191,21 @@ class Children:
         self._seen_leaving = frozenset(leaving)
         self._confirmed &= self._seen_leaving
 
-    def parents_of(self, application: Application, adoption: Adoption) -> Application:
-        """Write into an Application of a set who is above that set; the same input gives the same object."""
-        chain = adoption.chains.get(application.appset, ())
+    def chained(
+        self, owner: str, rows: Mapping[AppName, Application], adoption: Adoption
+    ) -> Mapping[AppName, Application]:
+        """Write into the Applications of a set who is above it; the same input gives the same objects."""
+        chain = adoption.chains.get(owner, ())
+        known = self._brought.pop(owner, {})
         if not chain:
-            return application
-        known = self._brought.get(application.name)
-        if known is None or known[0] is not application or known[1].parents != chain:
-            known = self._brought[application.name] = (
-                application,
-                with_parents(application, chain),
-            )
-        return known[1]
+            return rows
+        brought = self._brought[owner] = {
+            name: pair
+            if (pair := known.get(name)) and pair[0] is item and pair[1].parents == chain
+            else (item, with_parents(item, chain))
+            for name, item in rows.items()
+        }
+        return {name: pair[1] for name, pair in brought.items()}
 
     async def settle(self, adoption: Adoption, outcome: Outcome) -> None:
         """Close requests that were carried out, or whose manifests are not the newest any more."""

@@ -177,7 +177,7 @@ class Evaluator:
     def _decide(self, facts: Facts) -> Decided:
         judge, adoption = facts.judge, facts.adoption
         judge.sets(facts.results, facts.trims)
-        combined = judge.combined(lambda item: self.children.parents_of(item, adoption))
+        combined = judge.combined(lambda name, rows: self.children.chained(name, rows, adoption))
         desired = self._desired(facts, judge.fleet(combined))
         placement = self.state.placement.followed_by(desired.targets)
         return Decided(outcome=judge.outcome, desired=desired, placement=placement)

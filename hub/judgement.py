@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from fleet import guard
 from fleet.argo.documents import Problem
@@ -28,6 +28,7 @@ from hub.accepted import BY_HAND, FLEET, NO_ROWS, PARENT, Accepted, Rows, is_set
 from hub.state import Hold, SetStatus
 
 T = TypeVar("T", bound=str)
+_Applications: TypeAlias = Mapping[AppName, Application]
 
 APP = "app/"
 """What the subject of a hold on one application begins with."""
@@ -96,11 +97,11 @@ class Judge:
                 self._hand_over(name)
 
     def combined(
-        self, parents_of: Callable[[Application], Application]
+        self, chained: Callable[[str, _Applications], _Applications]
     ) -> dict[AppName, Application]:
         """Put the rows of all owners together: what is written by hand, what Applications bring, what sets make.
 
-        ``parents_of`` writes into an Application who is above its set.
+        ``chained`` writes into the Applications of a set who is above it.
         """
         outcome = self.outcome
         applications = {AppName(name): item for name, item in self.world.applications.items()}
@@ -110,8 +111,11 @@ class Judge:
         for name in sorted(
             outcome.rows.keys() - {BY_HAND, FLEET}, key=lambda name: (is_set(name), name)
         ):
-            for row in outcome.rows[name].applications.values():
-                item = parents_of(row)
+            rows = chained(name, outcome.rows[name].applications)
+            if applications.keys().isdisjoint(rows):
+                applications |= rows
+                continue
+            for item in rows.values():
                 first = applications.setdefault(item.name, item)
                 if first is not item:
                     outcome.problems.append(setstatus.claimed_twice(item, first))
@@ -190,11 +194,10 @@ class Judge:
     def _previous(self) -> dict[AppName, Application]:
         owners = sorted(self.accepted.names())
         owners += [f"{PARENT}{name}" for name in sorted(self.accepted.parents())]
-        return {
-            name: item
-            for owner in (*owners, BY_HAND)
-            for name, item in self.accepted.get(owner).applications.items()
-        }
+        found: dict[AppName, Application] = {}
+        for owner in (*owners, BY_HAND):
+            found |= self.accepted.get(owner).applications
+        return found
 
     def _set(self, name: str, result: Generated | None, trims: Mapping[str, Trim]) -> None:
         outcome, previous = self.outcome, self.accepted.get(name)

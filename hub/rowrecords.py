@@ -17,6 +17,7 @@ from fleet.argo.application import read_application
 from fleet.argo.appset import read_application_set
 from fleet.argo.projects import read_project
 from fleet.codec.equality import same
+from fleet.codec.identity import has_same_keys, renewed
 from fleet.codec.jsontypes import JsonObject
 from fleet.codec.redaction import redact
 from fleet.errors import FleetError, Where
@@ -96,11 +97,13 @@ def changes(
         wanted = new.get(name, NO_ROWS).applications
         if wanted is known:
             continue
-        for app, item in wanted.items():
-            if not same(known.get(app), item):
-                yield Put(Kind.ROWS, _key(name, app), msgspec.json.encode(_row(item)))
-        for app in known.keys() - wanted.keys():
-            yield Delete(Kind.ROWS, _key(name, app))
+        others = renewed(wanted, known)
+        for app in others:
+            if not same(known.get(app), wanted[app]):
+                yield Put(Kind.ROWS, _key(name, app), msgspec.json.encode(_row(wanted[app])))
+        if not has_same_keys(wanted, known, others):
+            for app in known.keys() - wanted.keys():
+                yield Delete(Kind.ROWS, _key(name, app))
 
 
 def _change_of_head(

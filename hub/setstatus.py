@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Protocol, TypeVar
 
 from fleet import guard
@@ -61,7 +62,7 @@ def status(
 ) -> SetStatus:
     """How a set stands that was evaluated; ``held`` says what waits."""
     errors = result.errors if result else ()
-    asked_for = {item.name for item in result.applications} if result else set()
+    asked_for = set(map(attrgetter("name"), result.applications)) if result else set()
     asked_for |= {AppName(error.application) for error in errors if error.application}
     return SetStatus(
         name=name,

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from fleet.argo.application import ApplicationBuilder
 from fleet.argo.normalize import normalize_application
 from fleet.argo.reading import NO_REMARKS
 from fleet.codec.equality import same
+from fleet.codec.identity import has_same_keys, renewed
 from fleet.codec.jsontypes import JsonObject, JsonValue
 from fleet.model.application import Application
 from fleet.model.appset import ApplicationSet
+from fleet.model.identity import AppName
 
 _PRESERVED_ANNOTATIONS = (
     "notified.notifications.argoproj.io",
@@ -74,21 +77,25 @@ def merge_existing(
     ``withheld`` names generated ones that an error keeps back: existing ones of these names stay. For a set that
     failed nothing changes at all; do not call this then. ``trims`` answers `open_trims`.
     """
-    live = {application.name: application for application in existing}
-    after = {}
-    for application in generated:
-        old = live.pop(application.name, None)
+    live, after = _by_name(existing), _by_name(generated)
+    others = renewed(after, live)
+    gone = () if has_same_keys(after, live, others) else live.keys() - after.keys()
+    for name in others:
+        application, old = after[name], live.get(name)
         if old is None:
-            after[application.name] = application
-        elif application is old or _is_same(application, old):
-            after[application.name] = old
-        elif appset.applications_sync.may_update:
-            after[application.name] = _updated(application, old, appset, trims)
+            continue
+        if _is_same(application, old) or not appset.applications_sync.may_update:
+            after[name] = old
         else:
-            after[application.name] = old
-    kept_back = set(withheld) if appset.applications_sync.may_delete else live.keys()
-    after |= {name: old for name, old in live.items() if name in kept_back}
-    return tuple(after[name] for name in sorted(after))
+            after[name] = _updated(application, old, appset, trims)
+    kept_back = set(withheld) if appset.applications_sync.may_delete else gone
+    after |= {name: live[name] for name in gone if name in kept_back}
+    return tuple(map(after.__getitem__, sorted(after)))
+
+
+def _by_name(applications: Iterable[Application]) -> dict[AppName, Application]:
+    items = tuple(applications)
+    return dict(zip(map(attrgetter("name"), items), items, strict=True))
 
 
 def _is_same(new: Application, old: Application) -> bool:
