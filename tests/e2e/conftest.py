@@ -22,6 +22,8 @@ LABELS = {
     "staging": {"role": "workload", "env": "staging"},
     "production": {"role": "workload", "env": "production"},
 }
+QUICK_LINK = {"link": {"firstRetry": "200ms", "lastRetry": "1s"}}
+"""A test that restarts the hub leaves no agent behind that waits long before it dials again."""
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +37,7 @@ def fleet(
         planes,
         labels=LABELS,
         management="management",
+        agent=QUICK_LINK,
         environment=tools.environment(),
     ) as started:
         _running.append(started)

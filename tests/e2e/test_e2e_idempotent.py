@@ -11,6 +11,7 @@ from fleet.codec.jsontypes import JsonObject
 from fleet.testing.audit import AGENT, Cursor
 from fleet.testing.estate import wait_until
 from fleet.testing.fleets import Fleet, application, at, configmap, deployment, documents
+from fleet.wire import api
 
 QUIET = 2.0
 KINDS = (
@@ -80,11 +81,18 @@ def versions(fleet: Fleet) -> dict[str, str]:
 
 def restart_hub(fleet: Fleet, cursor: Cursor) -> None:
     assert fleet.estate.hub.stop() == 0
+    stopped = time.monotonic()
     fleet.estate.start_hub()
     wait_until(
         lambda: (row := fleet.estate.apps().get("staging/still")) and row.sync == "Synced",
         what="the hub's knowing the application again",
     )
+
+    def is_back() -> bool:
+        age = fleet.estate.call("GET", "clusters/staging", api.ClusterRow).age_seconds
+        return age is not None and age + 1 < time.monotonic() - stopped
+
+    wait_until(is_back, what="the agent's speaking to the new hub")
 
 
 def restart_agent(fleet: Fleet, cursor: Cursor) -> None:
@@ -117,7 +125,7 @@ def refresh_hard(fleet: Fleet, cursor: Cursor) -> None:
 
 
 def sync_again(fleet: Fleet, cursor: Cursor) -> None:
-    ran = fleet.cli("app", "sync", "still", "--wait", "--timeout", "30")
+    ran = fleet.cli("app", "sync", "still", "--wait", "--timeout", "100", timeout=120)
     assert ran.status == 0, ran
 
 
