@@ -95,6 +95,9 @@ class _Line:
     """Digests named by the recent assignments, or by earlier ones and still applied."""
     artifacts: frozenset[str] = frozenset()
     """Those of them that the assignment that stands names as artifacts."""
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_gone: bool = False
+    """The cluster was removed: what was about to be committed for it is for nobody."""
     coming: frozenset[str] = frozenset()
     """Digests named by an assignment that is being committed: they are in use already."""
 
@@ -116,6 +119,8 @@ class AssignmentRecords:
     state: State
     _lines: dict[ClusterName, _Line] = field(default_factory=dict)
     _sections: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+    _users: dict[str, set[TargetId]] = field(default_factory=dict)
+    """By what is needed from another cluster: the assigned targets that need it."""
 
     async def restore(self) -> None:
         """Read the assignments that stand."""
@@ -140,13 +145,7 @@ class AssignmentRecords:
     def users_elsewhere(self, needed: TargetId) -> list[TargetId]:
         """Return the targets on other clusters that need this one, those included that have left."""
         word = str(needed)
-        users = [
-            TargetId(other, AppName(app))
-            for other, line in self._lines.items()
-            if other != needed.cluster and line.record is not None
-            for app, record in line.record.targets.items()
-            if word in record.needs
-        ]
+        users = [id_ for id_ in self._users.get(word, ()) if id_.cluster != needed.cluster]
         return users + [user for user, needs in self.state.past_needs.items() if word in needs]
 
     async def past_generation(self, cluster: ClusterName) -> int:
@@ -158,6 +157,19 @@ class AssignmentRecords:
     ) -> frozenset[TargetId]:
         """Put a new assignment in force; returns the targets that have another digest by it."""
         line = self._lines.setdefault(cluster, _Line())
+        async with line.writing:
+            return await self._commit(line, cluster, record, draft, rules)
+
+    async def _commit(
+        self,
+        line: _Line,
+        cluster: ClusterName,
+        record: AssignmentRecord,
+        draft: Draft,
+        rules: bytes,
+    ) -> frozenset[TargetId]:
+        if line.is_gone:
+            return frozenset()
         before = line.record
         new = msgspec.structs.replace(
             record,
@@ -185,12 +197,17 @@ class AssignmentRecords:
 
     async def forget(self, cluster: ClusterName) -> None:
         """Drop a removed cluster's assignment; should it join again, generations go on from there."""
-        last = str(self.generation(cluster)).encode()
-        await self.store.commit(
-            Delete(Kind.ASSIGNMENTS, cluster), Put(Kind.META, f"{_PAST}{cluster}", last)
-        )
-        self._lines.pop(cluster, None)
-        self.state.forget_cluster(cluster)
+        line = self._lines.setdefault(cluster, _Line())
+        async with line.writing:
+            last = str(self.generation(cluster)).encode()
+            await self.store.commit(
+                Delete(Kind.ASSIGNMENTS, cluster), Put(Kind.META, f"{_PAST}{cluster}", last)
+            )
+            line.is_gone = True
+            if self._lines.get(cluster) is line:
+                del self._lines[cluster]
+            self._note_needs(cluster, line.record.targets if line.record else {}, {})
+            self.state.forget_cluster(cluster)
 
     # hub.agentports.Assignments
 
@@ -242,6 +259,25 @@ class AssignmentRecords:
         while len(self._sections) > RECENT_SECTIONS:
             self._sections.popitem(last=False)
 
+    def _note_needs(
+        self,
+        cluster: ClusterName,
+        before: Mapping[str, TargetRecord],
+        after: Mapping[str, TargetRecord],
+    ) -> None:
+        for name in before.keys() | after.keys():
+            old = before[name].needs if name in before else ()
+            new = after[name].needs if name in after else ()
+            if old == new:
+                continue
+            id_ = TargetId(cluster, AppName(name))
+            for needed in old:
+                self._users[needed].discard(id_)
+                if not self._users[needed]:
+                    del self._users[needed]
+            for needed in new:
+                self._users.setdefault(needed, set()).add(id_)
+
     def _install(self, cluster: ClusterName, record: AssignmentRecord) -> frozenset[TargetId]:
         line = self._lines.setdefault(cluster, _Line())
         moved: set[TargetId] = set()
@@ -252,6 +288,7 @@ class AssignmentRecords:
             self.state.assigned[id_] = item.artifact
             self.state.kinds[id_] = item.kinds
         before = line.record.targets if line.record else {}
+        self._note_needs(cluster, before, record.targets)
         for name in before.keys() - record.targets.keys():
             id_ = TargetId(cluster, AppName(name))
             self.state.assigned.pop(id_, None)

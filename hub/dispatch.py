@@ -181,8 +181,9 @@ class Dispatcher:
         record: AssignmentRecord,
         draft: Draft,
     ) -> bool:
-        old = {name: item.section for name, item in record.targets.items()}
-        new = {name: item.section for name, (item, _) in draft.items()}
+        # needs on other clusters are in no section; the order of a later removal is read off them
+        old = {name: (item.section, item.needs) for name, item in record.targets.items()}
+        new = {name: (item.section, item.needs) for name, (item, _) in draft.items()}
         head = record.head
         return (
             old != new
@@ -244,6 +245,8 @@ class Dispatcher:
         targets = {name: item for name, (item, _) in sorted(draft.items())}
         before = record.head if record else NO_HEAD
         last = record.generation if record else await self.assignments.past_generation(cluster)
+        if self.cluster_uid(cluster) != uid:
+            return  # it was removed meanwhile, or another agent joined
         generation = last + 1 if record is None or record.epoch == self.epoch else 1
         rules, rules_data = self._rules(cluster, record)
         head = Head(

@@ -7,9 +7,11 @@ anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+import asyncio
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 import structlog
 
@@ -23,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 KEEP = timedelta(days=7)
 EVERY = timedelta(hours=6)
+TOGETHER = 32
+"""Artifacts that are deleted at once: before each such few all that is in use is looked at, which takes a while."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,11 +74,11 @@ class Retention:
         for key in keys:
             self.forgotten(key)
         gone = 0
-        for digest in sorted(old & artifacts):
+        for batch in _batches(sorted(old & artifacts)):
             # a render that had its closure before may have ended now
-            if digest not in self._in_use():
-                await self.artifacts.delete(Digest(digest))
-                gone += 1
+            going = set(batch) - self._in_use()
+            await asyncio.gather(*(self.artifacts.delete(Digest(digest)) for digest in going))
+            gone += len(going)
         if gone:
             log.info("forgot unused artifacts", count=gone, closures=len(keys))
         return gone
@@ -85,11 +89,11 @@ class Retention:
     def _in_use(self) -> set[str]:
         """Digests that assignments name, that are candidates or were split, or that clusters report."""
         used = set(self.named())
-        used |= {candidate.digest for candidate in self.state.candidates.values()}
-        used |= {offer.artifact for offer in self.state.offers.values()}
+        used.update(map(attrgetter("digest"), self.state.candidates.values()))
+        used.update(map(attrgetter("artifact"), self.state.offers.values()))
         for statuses in self.state.statuses.values():
-            for status in statuses.values():
-                used |= {status.assigned, status.applied}
+            used.update(map(attrgetter("assigned"), statuses.values()))
+            used.update(map(attrgetter("applied"), statuses.values()))
         return used
 
     async def _closures_of(self, artifacts: Set[str]) -> dict[Digest, str]:
@@ -100,3 +104,7 @@ class Retention:
             for key, data in (await self.store.load(Kind.CLOSURES)).items()
         }
         return {key: artifact for key, artifact in found.items() if artifact in artifacts}
+
+
+def _batches(digests: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (digests[start : start + TOGETHER] for start in range(0, len(digests), TOGETHER))

@@ -90,6 +90,7 @@ class Worlds:
                 request for request in used if not isinstance(request, TreeRequest | BlobRequest)
             )
         self._blobs = {request: data for request, data in self._blobs.items() if request in wanted}
+        self._since = {request: since for request, since in self._since.items() if request in used}
 
     async def _ask(
         self, requests: list[AnswerRequest]

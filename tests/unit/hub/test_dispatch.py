@@ -69,11 +69,22 @@ def good(name: str, digest: str) -> TargetStatus:
     )
 
 
+class GatedStore(MemoryStore):
+    """A store whose commits can be made to wait."""
+
+    gate: asyncio.Event | None = None
+
+    async def commit(self, *changes: Change) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        await super().commit(*changes)
+
+
 @dataclass
 class Bench:
     """A dispatcher over facts that a test sets."""
 
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: GatedStore = field(default_factory=GatedStore)
     artifacts: MemoryArtifactStore = field(default_factory=MemoryArtifactStore)
     key: SigningKey = field(default_factory=SigningKey.generate)
     removing: set[str] = field(default_factory=set)
@@ -612,3 +623,43 @@ async def test_a_rollout_brings_nothing_back_that_may_not_be_there(bench: Bench)
     await bench.dispatch(ONE)
     section = (await bench.sections(ONE))["web"]
     assert (section.artifact, bench.state.kinds[web.id]) == ("d1", {"/ConfigMap": 10})
+
+
+async def test_a_commit_that_a_removal_overtakes_leaves_nothing(bench: Bench) -> None:
+    """The removal comes by the API while a worker has the cluster's key."""
+    bench.want(target("one/web", "two/db"), target("two/db"))
+    bench.rendered(web="d1", db="d2")
+    await bench.dispatch()
+    bench.rendered(web="d1", db="d3")
+    bench.store.gate = asyncio.Event()
+    committing = asyncio.create_task(bench.dispatch(TWO))
+    await asyncio.sleep(0)
+    forgetting = asyncio.create_task(bench.assignments.forget(TWO))
+    waiting = asyncio.create_task(bench.dispatch(TWO))
+    await asyncio.sleep(0)
+    bench.store.gate.set()
+    await asyncio.gather(committing, forgetting, waiting)
+    assert bench.assignments.get(TWO) is None
+    assert not [id_ for id_ in bench.state.assigned if id_.cluster == TWO]
+    assert TWO not in await bench.store.load(Kind.ASSIGNMENTS)
+    assert await bench.assignments.past_generation(TWO) == 2
+
+
+async def test_who_needs_a_target_is_known_as_long_as_it_is_assigned(bench: Bench) -> None:
+    web, db = TargetId.parse("one/web"), TargetId.parse("two/db")
+    bench.want(target("one/web", "two/db"), target("two/db"))
+    bench.rendered(web="d1", db="d2")
+    bench.state.statuses[TWO] = {"db": good("db", "d2")}
+    await bench.dispatch(TWO, ONE)
+    assert bench.assignments.users_elsewhere(db) == [web]
+    bench.start()
+    await bench.assignments.restore()
+    assert bench.assignments.users_elsewhere(db) == [web]
+    bench.want(target("one/web"), target("two/db"))
+    bench.rendered(web="d1", db="d2")
+    await bench.dispatch(ONE)
+    assert bench.assignments.users_elsewhere(db) == []
+    bench.want(target("one/web", "two/db"), target("two/db"))
+    await bench.dispatch(ONE)
+    await bench.assignments.forget(ONE)
+    assert bench.assignments.users_elsewhere(db) == []

@@ -11,7 +11,7 @@ from fleet.render.ports import StoredClosure
 from fleet.store.port import Change, Delete, Kind, Put
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore
-from hub.retention import KEEP, Retention
+from hub.retention import KEEP, TOGETHER, Retention
 from hub.state import State
 
 WEEK = KEEP.total_seconds() + 1
@@ -97,3 +97,29 @@ async def test_what_comes_back_into_use_while_records_go_keeps_its_artifact() ->
     await clock.advance(WEEK)
     assert await retention.collect() == 0
     assert await artifacts.has(digest)
+
+
+async def test_many_artifacts_cost_a_few_looks_at_what_is_in_use() -> None:
+    store, artifacts, clock = MemoryStore(), MemoryArtifactStore(), FakeClock()
+    for number in range(3 * TOGETHER):
+        await artifacts.put(str(number).encode())
+    looks: list[int] = []
+
+    def named() -> set[str]:
+        looks.append(1)
+        return set()
+
+    retention = Retention(
+        store=store,
+        artifacts=artifacts,
+        state=State(),
+        clock=clock,
+        named=named,
+        forgotten=lambda _key: None,
+    )
+    await retention.collect()
+    await clock.advance(WEEK)
+    looks.clear()
+    assert await retention.collect() == 3 * TOGETHER
+    assert await artifacts.digests() == frozenset()
+    assert len(looks) <= 6
