@@ -247,10 +247,10 @@ def _admit(application: Application, cluster: Cluster, projects: Mapping[str, Ap
             f"application references project {application.project} which does not exist",
             hint=f"did you mean {near[0]}?" if near else "",
         ).at(field="spec.project")
-    if not permits_application_in(project, application.namespace):
+    if not permits_application_in(project, application.namespace, projects):
         raise Denied(
             f"application in namespace '{application.namespace}' is not permitted to use project '{project.name}'",
-            hint="add it to the project's sourceNamespaces",
+            hint=f"add it to the project's sourceNamespaces, or write namespace {project.namespace}",
         ).at(field="metadata.namespace")
     for source in application.sources:
         if not permits_source(project, source.repo_url):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from fleet.argo.globs import matches_glob, matches_path
 from fleet.model.assignment import KindPattern, ProjectRules
 from fleet.model.cluster import IN_CLUSTER_NAME, IN_CLUSTER_SERVER, Cluster
-from fleet.model.project import AppProject, DestinationRule, KindRule
+from fleet.model.project import DEFAULT_PROJECT, AppProject, DestinationRule, KindRule
 
 
 def permits_source(project: AppProject, repo_url: str) -> bool:
@@ -42,17 +42,17 @@ def permits_namespace(project: AppProject, namespace: str) -> bool:
     return any(matches_glob(pattern, namespace) for pattern in project.source_namespaces)
 
 
-def permits_application_in(project: AppProject, namespace: str) -> bool:
-    """Tell whether Applications of a namespace may use the project, where it has a list of others than its own.
+def permits_application_in(
+    project: AppProject, namespace: str, projects: Mapping[str, AppProject]
+) -> bool:
+    """Tell whether Applications of a namespace may use the project: of its own, and of those in ``sourceNamespaces``.
 
-    Without one any may: the namespace of a document in git is no boundary that somebody guards.
+    The default project that nobody wrote is where all ``projects`` of the fleet are; without any of these nobody knows.
     """
-    patterns = project.source_namespaces
-    return (
-        not patterns
-        or namespace == project.namespace
-        or any(matches_glob(pattern, namespace) for pattern in patterns)
-    )
+    if project != DEFAULT_PROJECT:
+        return namespace == project.namespace or permits_namespace(project, namespace)
+    written = [other for other in projects.values() if other.name != project.name]
+    return not written or any(other.namespace == namespace for other in written)
 
 
 def permits_destination(project: AppProject, cluster: Cluster, namespace: str) -> bool:

@@ -12,7 +12,7 @@ from fleet.errors import BadInput, Where
 from fleet.model.application import Application, Destination
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
-from fleet.model.project import AppProject, DestinationRule
+from fleet.model.project import DEFAULT_PROJECT, AppProject, DestinationRule
 from fleet.model.world import World
 from fleet.targets import ClusterIndex, Targets, resolve_targets
 
@@ -179,11 +179,18 @@ def test_permitted_by_its_project() -> None:
 
 
 @pytest.mark.parametrize(
-    ("namespaces", "held"),
-    [((), False), (("team-*",), True), (("argo*",), False), (("team-*", "argocd"), False)],
+    ("home", "namespaces", "held"),
+    [
+        ("argocd", (), False),
+        ("argocd", ("team-*",), False),
+        ("projects", (), True),
+        ("projects", ("team-*",), True),
+        ("projects", ("argo*",), False),
+        ("projects", ("team-*", "argocd"), False),
+    ],
 )
-def test_source_namespaces(namespaces: tuple[str, ...], held: bool) -> None:
-    project = replace(TEAM, namespace="projects", source_namespaces=namespaces)
+def test_source_namespaces(home: str, namespaces: tuple[str, ...], *, held: bool) -> None:
+    project = replace(TEAM, namespace=home, source_namespaces=namespaces)
     found = resolve(application(project="team"), replace(WORLD, projects={"team": project}))
     (target,) = found.targets.values()
     assert bool(target.held) is held
@@ -191,6 +198,21 @@ def test_source_namespaces(namespaces: tuple[str, ...], held: bool) -> None:
         assert target.held == (
             "application in namespace 'argocd' is not permitted to use project 'team'"
         )
+        assert "sourceNamespaces, or write namespace projects" in found.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("homes", "held"),
+    [((), False), (("argocd",), False), (("projects",), True), (("projects", "argocd"), False)],
+    ids=["no-projects", "with-the-projects", "elsewhere", "with-one-of-them"],
+)
+def test_the_default_project_that_nobody_wrote_is_where_the_others_are(
+    homes: tuple[str, ...], *, held: bool
+) -> None:
+    written = {f"p{n}": replace(TEAM, name=f"p{n}", namespace=home) for n, home in enumerate(homes)}
+    for projects in (written, {**written, "default": DEFAULT_PROJECT}):
+        found = resolve(application(), replace(WORLD, projects=projects))
+        assert [bool(target.held) for target in found.targets.values()] == [held]
 
 
 def test_references_are_given_for_the_graph() -> None:
