@@ -15,7 +15,7 @@ from fleet.templating.errors import GoError
 from fleet.templating.functions import Table, methods
 from fleet.templating.gotime import Time
 from fleet.templating.literals import parse_int
-from fleet.templating.values import GoValue, Int, Int64
+from fleet.templating.values import GoValue, Int, Int64, Meter
 
 DATES = Table()
 _SECOND = 1_000_000_000
@@ -35,18 +35,30 @@ def _moment(value: GoValue) -> Time:
     return _now()
 
 
-def _in_zone(layout: str, value: GoValue, zone: str) -> str:
+def _in_zone(meter: Meter, layout: str, value: GoValue, zone: str) -> str:
+    meter.spend(len(layout))
     return gotime.format_time(gotime.in_zone(_moment(value), gotime.location(zone)), layout)
 
 
 DATES.add("now", "-> any", _now)
-DATES.add("date", "string any -> string", lambda layout, value: _in_zone(layout, value, "Local"))
-DATES.add("dateInZone date_in_zone", "string any string -> string", _in_zone)
-DATES.add("htmlDate", "any -> string", lambda value: _in_zone("2006-01-02", value, "Local"))
+DATES.add(
+    "date",
+    "string any -> string",
+    lambda meter, layout, value: _in_zone(meter, layout, value, "Local"),
+    meter=True,
+)
+DATES.add("dateInZone date_in_zone", "string any string -> string", _in_zone, meter=True)
+DATES.add(
+    "htmlDate",
+    "any -> string",
+    lambda meter, value: _in_zone(meter, "2006-01-02", value, "Local"),
+    meter=True,
+)
 DATES.add(
     "htmlDateInZone",
     "any string -> string",
-    lambda value, zone: _in_zone("2006-01-02", value, zone),
+    lambda meter, value, zone: _in_zone(meter, "2006-01-02", value, zone),
+    meter=True,
 )
 DATES.add("unixEpoch", "time -> string", lambda value: str(gotime.unix(value)))
 
@@ -65,15 +77,19 @@ def _must_date_modify(duration: str, value: Time) -> GoValue:
     return gotime.moved(value, gotime.parse_duration(duration))
 
 
-@DATES.define("toDate", "string string -> any")
-def _to_date(layout: str, text: str) -> GoValue:
+@DATES.define("toDate", "string string -> any", meter=True)
+def _to_date(meter: Meter, layout: str, text: str) -> GoValue:
+    meter.spend(len(layout))
     try:
         return gotime.parse_time(layout, text)
     except GoError:
         return gotime.ZERO
 
 
-DATES.add("mustToDate", "string string -> any", gotime.parse_time)
+@DATES.define("mustToDate", "string string -> any", meter=True)
+def _must_to_date(meter: Meter, layout: str, text: str) -> GoValue:
+    meter.spend(len(layout))
+    return gotime.parse_time(layout, text)
 
 
 @DATES.define("ago", "any -> string")
@@ -146,7 +162,6 @@ Time.methods = methods(
     Month=("-> string", lambda value: gotime.format_time(value, "January")),
     Weekday=("-> string", lambda value: gotime.format_time(value, "Monday")),
     Unix=("-> int64", gotime.unix),
-    Format=("string -> string", gotime.format_time),
     String=("-> string", Time.text),
     UTC=("-> any", lambda value: gotime.in_zone(value, dt.UTC)),
     IsZero=("-> bool", lambda value: value == gotime.ZERO),
@@ -154,6 +169,14 @@ Time.methods = methods(
     After=("time -> bool", lambda value, other: _order(value) > _order(other)),
     Equal=("time -> bool", lambda value, other: _order(value) == _order(other)),
 )
+
+
+def _format(meter: Meter, value: Time, layout: str) -> GoValue:
+    meter.spend(len(layout))
+    return gotime.format_time(value, layout)
+
+
+Time.methods = {**Time.methods, **methods(meter=True, Format=("string -> string", _format))}
 
 
 def _order(value: Time) -> tuple[dt.datetime, int]:

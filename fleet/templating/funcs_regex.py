@@ -25,7 +25,7 @@ _MEMORY = 4 << 20
 """Bytes that a compiled pattern may take, with what it remembers of texts."""
 _LONGEST_SEARCH = 1 << 27
 """Instructions times characters: about a second."""
-_FAILED = 10_000
+_FAILED = 30_000
 """Steps for finding out that a pattern is too large."""
 
 
@@ -198,7 +198,7 @@ def _regex_match(meter: Meter, pattern: str, text: str) -> GoValue:
     try:
         return _must_match(meter, pattern, text)
     except GoError:
-        meter.spend(_FAILED)
+        meter.spend(_FAILED + (len(pattern) >> 2))
         return False
 
 

@@ -32,6 +32,7 @@ def string_of(value: GoValue, meter: Meter) -> str:
 def strings_of(value: GoValue, meter: Meter) -> list[str]:
     """Return the items of a list as texts, nil items left out; another value becomes the only item."""
     if isinstance(value, list):
+        meter.spend(len(value))
         return [string_of(item, meter) for item in value if item is not None]
     return [] if value is None else [string_of(value, meter)]
 
@@ -280,7 +281,7 @@ def _join(meter: Meter, separator: str, value: GoValue) -> GoValue:
 @STRINGS.define("sortAlpha", "any -> strings", meter=True)
 def _sort_alpha(meter: Meter, value: GoValue) -> GoValue:
     items = strings_of(value, meter) if isinstance(value, list) else [format_value(value, meter)]
-    meter.spend(len(items))
+    meter.spend(len(items) + (sum(map(len, items)) >> 6))  # one long text may be there often
     return sorted(items, key=to_bytes)
 
 

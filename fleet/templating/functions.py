@@ -242,10 +242,12 @@ def _function(signature: str, body: Callable[..., GoValue], *, meter: bool) -> F
     return Function(fixed, rest, _RESULTS.get(result), body, meter)
 
 
-def methods(**signatures: tuple[str, Callable[..., GoValue]]) -> Mapping[str, Function]:
+def methods(
+    *, meter: bool = False, **signatures: tuple[str, Callable[..., GoValue]]
+) -> Mapping[str, Function]:
     """Make the method table of a GoObject; the receiver is the first Python argument and not in the signature."""
     return {
-        name: _function(signature, body, meter=False)
+        name: _function(signature, body, meter=meter)
         for name, (signature, body) in signatures.items()
     }
 

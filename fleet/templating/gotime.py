@@ -11,7 +11,7 @@ import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fleet.templating.errors import GoError
+from fleet.templating.errors import GoError, LimitError
 from fleet.templating.values import GoObject
 
 UTC = dt.UTC
@@ -27,6 +27,7 @@ _STANDARD = re.compile(
     r"|[.,]0+(?![0-9])|[.,]9+(?![0-9])"
 )
 _NANOSECOND = 1_000_000_000
+_LONGEST_LAYOUT = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,6 +222,8 @@ _PATTERNS = {
 def parse_time(layout: str, text: str) -> Time:
     """Read a moment by a layout; raises GoError."""
     problem = f'parsing time "{text}" as "{layout}": cannot parse'
+    if len(layout) > _LONGEST_LAYOUT:
+        raise LimitError(f"a layout of a time is longer than {_LONGEST_LAYOUT} characters")
     pattern, parts = _pattern(layout)
     match = re.fullmatch(pattern, text, re.ASCII | re.IGNORECASE)
     if match is None:
@@ -236,7 +239,8 @@ def _pattern(layout: str) -> tuple[str, list[str]]:
     for match in _STANDARD.finditer(layout):
         part = match.group()
         parts.append(part)
-        pattern += re.escape(layout[end : match.start()]) + f"({_part_pattern(part)})"
+        # Atomic, as Go reads: with a way back many digits in a row would take for ever.
+        pattern += re.escape(layout[end : match.start()]) + f"((?>{_part_pattern(part)}))"
         end = match.end()
     return pattern + re.escape(layout[end:]), parts
 

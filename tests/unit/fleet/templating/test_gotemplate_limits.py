@@ -57,12 +57,17 @@ HOSTILE = {
     + "`}}",
     "large pattern": '{{regexMatch "(a?){500}(a){500}b" (repeat 100000 "a")}}',
     "many patterns": "{{range until 100000}}{{$_ := regexMatch (printf `%d\\\\pL{900}` .) `b`}}{{end}}",
+    "texts of numbers": "{{$l := until 250000}}{{$k := list}}{{range until 30}}{{$k = append $k (toStrings $l)}}{{end}}",
+    "long layout": '{{$x := repeat 500000 "1"}}{{range until 99}}{{$_ := date $x 0}}{{end}}',
+    "long layout to read": '{{range until 99}}{{$_ := toDate (repeat 500000 "1") "1"}}{{end}}',
+    "digits in a row": '{{mustToDate (repeat 60 "1") (print (repeat 90 "1") "x")}}',
     "base64 with a fault": '{{$x := repeat 1000000 "é"}}{{range until 99}}{{$_ := b64dec $x}}{{end}}',
     "text": "x" * MAX_TEMPLATE + "{{.}}",
     "numbers": "{{" + "9" * 10_000 + "}}",
 }
 
 LARGE = {
+    "one long text sorted often": LONG + "{{sortAlpha $x}}",
     "width of each item": '{{printf "%1000000d" (until 100000)}}',
     "width of each key": '{{printf "%1000000v" (dict 1 2 3 4 (until 50) 5 (until 90) 6)}}' * 40,
     "one long text often": LONG + "{{$x}}",
