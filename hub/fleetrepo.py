@@ -19,11 +19,15 @@ import msgspec
 
 from fleet.argo.documents import FleetDocuments, Problem, read_fleet_documents
 from fleet.codec import yamldoc
-from fleet.errors import BadInput, FleetError
+from fleet.errors import BadInput, FleetError, Where
 from fleet.model.world import EntryKind, Tree
 from fleet.store.port import Change, Kind, Put, Store
 from hub.settings import FleetRepository
 
+_UNKNOWN = (
+    "another version of the hub could read this file, and what it said is in force: "
+    "nothing of the fleet is removed until it is mended or gone (or go back to that version)"
+)
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -58,6 +62,8 @@ class _File:
     documents: FleetDocuments
     good_object: str
     kept: FleetDocuments | None = None
+    is_unknown: bool = False
+    """Whether another version of the hub read what this one cannot: nobody knows what is missing from it."""
 
     def in_force(self) -> FleetDocuments:
         return self.documents if self.kept is None else _with_kept(self.documents, self.kept)
@@ -94,6 +100,11 @@ class FleetRepo:
     def loaded(self) -> bool:
         """Whether anything was ever read: until then nothing may be concluded from what is missing."""
         return bool(self.commit)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that its files say is known, be it from their last good versions."""
+        return self.loaded and not any(file.is_unknown for file in self._files.values())
 
     def status(self) -> SourceStatus:
         """Tell people how it stands."""
@@ -203,14 +214,25 @@ class FleetRepo:
         self, path: str, object_: str, good: str, blobs: Mapping[str, bytes | BadInput]
     ) -> _File:
         documents = self._parse(path, blobs[object_])
-        if not any(problem.fatal for problem in documents.problems):
+        if not _is_broken(documents):
             return _File(object_, documents, object_)
         before = self._files.get(path)
         if before is not None:
-            return _File(object_, documents, before.good_object, before.in_force())
-        if good and good != object_ and good in blobs:
-            return _File(object_, documents, good, self._parse(path, blobs[good]))
+            file = _File(object_, documents, before.good_object, before.in_force())
+            return self._told(path, replace(file, is_unknown=before.is_unknown))
+        if good and good in blobs:
+            kept = self._parse(path, blobs[good])
+            return self._told(path, _File(object_, documents, good, kept, _is_broken(kept)))
         return _File(object_, documents, "")
+
+    def _told(self, path: str, file: _File) -> _File:
+        """Say what comes of a broken file whose last good version cannot be read either."""
+        if not file.is_unknown:
+            return file
+        where = Where(file=f"{self.settings.repo_url}/{path}")
+        problem = Problem(reason="UnreadableFile", message=_UNKNOWN, where=where)
+        problems = (*file.documents.problems, problem)
+        return replace(file, documents=replace(file.documents, problems=problems))
 
     def _parse(self, path: str, data: bytes | BadInput) -> FleetDocuments:
         try:
@@ -235,6 +257,10 @@ class FleetRepo:
 
 def _has(tree: Tree, path: str) -> bool:
     return any(entry.path == path.strip("/") for entry in tree.entries)
+
+
+def _is_broken(documents: FleetDocuments) -> bool:
+    return any(problem.fatal for problem in documents.problems)
 
 
 def _with_kept(new: FleetDocuments, kept: FleetDocuments) -> FleetDocuments:

@@ -44,8 +44,8 @@ class Worlds:
 
     @property
     def complete(self) -> bool:
-        """Whether every configured repository has been read at least once."""
-        return all(repo.loaded for repo in self.repos)
+        """Whether every configured repository has been read at least once, and nothing in it became unreadable."""
+        return all(repo.complete for repo in self.repos)
 
     async def snapshot(
         self, held_clusters: Iterable[Cluster], used: Iterable[SourceRequest]

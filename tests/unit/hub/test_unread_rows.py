@@ -209,3 +209,28 @@ async def test_a_parent_whose_record_is_unread_may_have_brought_any_set(fleet: F
     assert len(await fleet.evaluate()) == 4
     assert fleet.state.holds == {}
     assert (await stored(fleet))[f"{PARENT}root"] == b"no JSON"
+
+
+async def test_a_document_that_was_read_by_another_version_is_not_missing(fleet: Fleet) -> None:
+    """The version that wrote the state read this very file: what it said is unknown, and so is what it lacks."""
+    files = {"clusters.yaml": CLUSTER.format("staging"), "app.yaml": APP.format("web", "staging")}
+    fleet.mirrors.commit(CONFIG, files)
+    before = await fleet.evaluate()
+    later = {**files, "app.yaml": APP.format("web", "staging") + "  from: later\n  project: 7\n"}
+    fleet.mirrors.commit(CONFIG, later)
+    commit = await fleet.mirrors.resolve(CONFIG, "main")
+    tree = await fleet.mirrors.tree(CONFIG, commit)
+    good = {entry.path: entry.object for entry in tree.entries}
+    key = fleet.worlds.repos[0].key
+    saved = msgspec.json.encode({"commit": commit, "files": good})
+    await fleet.store.commit(Put(Kind.FLEET_REPOS, key, saved))
+    for _ in range(2):
+        await fleet.restart()
+        assert await fleet.evaluate() == before
+        assert not fleet.state.desired.certain
+        files = {p.reason: p.where.file for p in fleet.state.desired.problems}
+        assert files["UnreadableFile"].endswith("config.git/app.yaml")
+        assert files["InvalidSpec"].endswith("config.git/app.yaml")
+    del later["app.yaml"]
+    fleet.mirrors.commit(CONFIG, later)
+    assert await fleet.evaluate() == [], "git says that it is gone"
