@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -36,6 +37,13 @@ HISTORY: tuple[Column, ...] = (
     ("BY", text("initiatedBy")),
     ("", lambda row: "pinned" if row["pinned"] else "current" if row["current"] else ""),
 )
+
+
+class Strategy(StrEnum):
+    """The choices of ``sync --strategy``."""
+
+    HOOK = "hook"
+    APPLY = "apply"
 
 
 def complete_option(incomplete: str) -> list[str]:
@@ -86,11 +94,8 @@ def sync_app(
         bool, typer.Option("--replace", help="Replace objects as a whole instead of applying.")
     ] = False,
     strategy: Annotated[
-        str,
-        typer.Option(
-            help="hook, or apply: without hooks.", autocompletion=lambda: ["hook", "apply"]
-        ),
-    ] = "hook",
+        Strategy, typer.Option(help="hook, or apply: without hooks.", case_sensitive=False)
+    ] = Strategy.HOOK,
     option: Annotated[
         list[str],
         typer.Option(
@@ -115,7 +120,7 @@ def sync_app(
         dry_run=dry_run,
         force=force,
         replace=replace,
-        strategy=strategy,
+        strategy=strategy.value,
         resources=tuple(str(parse_resource(item)) for item in resource),
         options=tuple(option),
         retry_limit=retry_limit,
@@ -123,12 +128,21 @@ def sync_app(
     answer = hub.post(f"apps/{segment(name)}/sync", asked, api.OperationAnswer)
     said = f"operation {answer.id}" if answer.id else "its child applications are taken over"
     note(f"asked {answer.target} to sync ({said})")
+    if not dry_run:
+        note_window(hub, name)
     if wait or dry_run:
         whole = not (dry_run or resource)
         status = wait_for(hub, [name], timeout=timeout, operation=answer.id, healthy=whole)
         if answer.id:
             show_results(hub.get(f"apps/{segment(name)}", api.AppDetail).operation_state)
         raise typer.Exit(status)
+
+
+def note_window(hub: Connection, name: str) -> None:
+    """Say that a sync waits for its window: it would look as if nothing had been asked."""
+    windows = hub.get(f"apps/{segment(name)}", api.AppDetail).windows
+    if windows is not None and not windows.manual:
+        note(f"it waits: {windows.message}")
 
 
 def terminate_app(context: typer.Context, name: AppName) -> None:
@@ -149,7 +163,12 @@ def roll_back_app(
     context: typer.Context,
     name: AppName,
     deployment: Annotated[
-        int, typer.Argument(metavar="[ID]", help="From fleet app history; default: the one before.")
+        int,
+        typer.Argument(
+            metavar="ID",
+            help="From fleet app history; default: the one before.",
+            show_default=False,
+        ),
     ] = 0,
     pin: Annotated[
         bool,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, TypeVar, cast
 
+import msgspec
 import typer
 
 from fleet.cli.connection import Connection, NotFound
 from fleet.errors import FleetError
 from fleet.wire import api
+
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 Wait = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.", min=0.0)]
 
@@ -40,6 +43,14 @@ def complete_app(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in _names(context, "apps", api.AppList) if name.startswith(incomplete)]
 
 
+def complete_target(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete CLUSTER/APP."""
+    found = _asked(context, "apps", api.AppList)
+    rows = found.items if found else ()
+    names = sorted(f"{row.cluster}/{row.name}" for row in rows if row.cluster)
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def complete_set(context: typer.Context, incomplete: str) -> list[str]:
     """Complete an ApplicationSet's name."""
     return [
@@ -59,12 +70,18 @@ def _names(
     path: str,
     kind: type[api.AppList] | type[api.AppSetList] | type[api.ClusterList],
 ) -> list[str]:
+    found = _asked(context, path, kind)
+    return sorted({row.name for row in found.items}) if found else []
+
+
+def _asked(context: typer.Context, path: str, kind: type[_S]) -> _S | None:
+    """Ask the hub; None where it cannot be asked, for a shell that completes has no use for errors."""
     found = context.find_root().params
     try:
         client = Connection.find(found.get("hub"), found.get("token_file"), found.get("ca"))
-        return sorted({row.name for row in client.get(path, kind).items})
+        return client.get(path, kind)
     except (FleetError, NotFound):
-        return []
+        return None
 
 
 AppName = Annotated[str, typer.Argument(metavar="APP", autocompletion=complete_app)]

@@ -10,7 +10,7 @@ import typer
 
 from fleet.cli.connection import segment
 from fleet.cli.exits import Exit
-from fleet.cli.options import connection
+from fleet.cli.options import complete_target, connection
 from fleet.cli.output import (
     Column,
     Format,
@@ -80,11 +80,11 @@ def approve(
 
 def explain(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="CLUSTER/APP")],
+    target: Annotated[str, typer.Argument(metavar="CLUSTER/APP", autocompletion=complete_target)],
     output: Output = Format.TABLE,
 ) -> None:
     """Say why an application is on a cluster (or not), what it waits for, and what decided."""
-    id_ = TargetId.parse(target)
+    id_ = TargetId.parse(target.replace("~", "/", 1))
     path = f"explain/{segment(id_.cluster)}/{segment(id_.app)}"
     found = connection(context).get(path, api.Explanation)
     if output is not Format.TABLE:

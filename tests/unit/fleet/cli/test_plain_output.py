@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
+import typer
 
+from fleet.cli import main, options
 from fleet.wire import api
 
 Fleet = Callable[..., Any]
@@ -32,6 +34,7 @@ ANSWERS: dict[str, msgspec.Struct] = {
         problems=(api.ObjectRow(ref=EVIL, sync="Synced", health=None, message=EVIL),),
         operation=EVIL,
     ),
+    "apps/web/sync": api.OperationAnswer(id="op", target="one/web", kind="sync"),
     "appsets/set": api.AppSetRow(
         name="set", applications=("web",), reason=EVIL, errors=(EVIL,), held=EVIL, last_good=False
     ),
@@ -58,6 +61,9 @@ class Answering(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's word
         """Say nothing."""
@@ -93,3 +99,35 @@ def test_no_control_character_reaches_the_terminal(
     assert done.status == 0
     assert "evil" in done.out
     assert not set("\x1b\x07\u202e") & set(done.out)
+
+
+def test_a_sync_that_waits_for_its_window_says_so(
+    fleet: Fleet, hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("t")
+    windows = api.Windows(automated=False, manual=False, message="blocked until noon", items=())
+    detail = msgspec.structs.replace(ANSWERS["apps/web"], windows=windows)
+    monkeypatch.setitem(ANSWERS, "apps/web", detail)
+    asked = fleet("--hub", hub, "--token-file", tmp_path / "token", "app", "sync", "web")
+    assert asked.status == 0
+    assert "it waits: blocked until noon" in asked.err
+    wrong = fleet("app", "sync", "web", "--strategy", "none")
+    assert wrong.status == 2
+
+
+def test_a_target_may_be_named_as_applications_are(fleet: Fleet, hub: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t")
+    for name in ("one/web", "one~web"):
+        assert fleet("--hub", hub, "--token-file", tmp_path / "token", "explain", name).status == 0
+
+
+def test_targets_are_completed_and_a_hub_that_is_away_completes_nothing(
+    hub: str, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("t")
+    command = typer.main.get_command(main.app)
+    for url, expected in ((hub, ["one/web"]), ("http://127.0.0.1:9", [])):
+        context = typer.Context(command)
+        context.params = {"hub": url, "token_file": tmp_path / "token", "ca": None}
+        assert options.complete_target(context, "one/") == expected
+        assert options.complete_target(context, "two") == []

@@ -313,8 +313,10 @@ class Machine(RuleBasedStateMachine):
             assert world.state() in ended
 
 
+EXAMPLES = max(60, settings.default.max_examples // 20 if settings.default else 0)
+"""Sixty, or a thousand with ``FLEET_HYPOTHESIS=thorough``: one is forty steps."""
 Machine.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=EXAMPLES,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
