@@ -13,12 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from fleet import moves
+from fleet.argo.windows import windows_for
+from fleet.errors import BadInput
+from fleet.model.assignment import Window
 from fleet.model.identity import ClusterName, TargetId
+from fleet.model.project import AppProject
 from fleet.model.report import Health, Sync
 from fleet.model.rollout import RolloutPlan
 from fleet.model.target import Target
 from fleet.rollouts.facts import Facts, TargetFacts
 from fleet.runtime.clock import Clock
+from fleet.sync import windows
 from hub.state import Desired, State
 
 Sources = tuple[tuple[str, str, str], ...]
@@ -33,6 +38,8 @@ class _Place:
     sources: Sources
     needs: frozenset[TargetId]
     is_automated: bool
+    windows: tuple[Window, ...]
+    """The sync windows that concern it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +124,9 @@ class RolloutFacts:
         status = self.state.status(id_)
         speaks = status is not None and bool(assigned) and status.assigned == assigned
         applied = status.applied if status is not None and speaks else ""
-        is_held_back = (
-            status is not None and speaks and bool(status.waiting_for) and applied != assigned
-        )
+        is_idle = status is not None and speaks and applied != assigned
+        window = _window(place, look.now) if is_idle else ""
+        is_held_back = bool(is_idle and status and (status.waiting_for or window))
         offline_at = self._offline_at(id_.cluster, look.now)
         is_judged = step <= look.judged
         blocked, lacks = "", _NOBODY
@@ -128,6 +135,7 @@ class RolloutFacts:
         ) or is_held_back:
             hold = self.state.holds.get(f"app/{id_}")
             blocked = moves.obstacle(target, look.facts, over_budget=hold.message if hold else "")
+            blocked = blocked or window
             lacks = frozenset(moves.lacking(target, look.facts)) if place.needs else _NOBODY
         return TargetFacts(
             step=step,
@@ -169,7 +177,7 @@ class RolloutFacts:
             for id_ in sorted(desired.targets):
                 target = desired.targets[id_]
                 if target.application.appset:
-                    by_set[target.application.appset].append(_place(target))
+                    by_set[target.application.appset].append(_place(target, desired.projects))
             self._by_set = {key: tuple(places) for key, places in by_set.items()}
             self._steps = {}
             self._desired = desired
@@ -194,8 +202,18 @@ def _digest(candidate: moves.Candidate | None) -> str:
     return candidate.digest if candidate is not None and not candidate.error else ""
 
 
-def _place(target: Target) -> _Place:
+def _window(place: _Place, now: datetime) -> str:
+    """Say which sync window holds a target back: it has its artifact and waits, which is no failure."""
+    try:
+        found = windows.decide(place.windows, now) if place.windows else windows.ALLOWED
+    except BadInput:  # a time zone that this machine lacks: its agent decides
+        return ""
+    return found.message if isinstance(found, windows.Blocked) else ""
+
+
+def _place(target: Target, projects: Mapping[str, AppProject]) -> _Place:
     application = target.application
+    project = projects.get(application.project)
     return _Place(
         target=target,
         sources=tuple(
@@ -204,4 +222,5 @@ def _place(target: Target) -> _Place:
         ),
         needs=frozenset(needed for edge in target.edges for needed in edge.targets),
         is_automated=application.sync_policy.automated is not None,
+        windows=windows_for(project.windows, application) if project else (),
     )
