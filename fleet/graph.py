@@ -208,16 +208,22 @@ def _unpeelable(targets: list[Target]) -> list[Target]:
 
 def levels(targets: Iterable[Target]) -> dict[TargetId, int]:
     """Depth of each target: 0 needs nothing; members of a cycle and what needs them are left out."""
-    import networkx as nx
-
-    known = list(targets)
-    graph = _digraph(known)
-    knotted = {id_ for cycle in find_cycles(known) for id_ in cycle.members}
-    knotted |= {up for id_ in knotted for up in nx.ancestors(graph, id_)}
-    graph.remove_nodes_from(knotted)
-    depth: dict[TargetId, int] = {}
-    for id_ in reversed(list(nx.topological_sort(graph))):
-        depth[id_] = max((depth[below] + 1 for below in graph.successors(id_)), default=0)
+    known = {target.id: target for target in targets}
+    users: dict[TargetId, list[TargetId]] = defaultdict(list)
+    waiting: dict[TargetId, int] = {}
+    for id_, target in known.items():
+        needed = {other for edge in target.edges for other in edge.targets if other in known}
+        waiting[id_] = len(needed)
+        for other in needed:
+            users[other].append(id_)
+    depth = {id_: 0 for id_, count in waiting.items() if not count}
+    free = [*depth]
+    for id_ in free:  # it grows
+        for user in users[id_]:
+            waiting[user] -= 1
+            if not waiting[user]:
+                depth[user] = depth[id_] + 1
+                free.append(user)
     return depth
 
 

@@ -140,7 +140,7 @@ class Api:
     # apps
 
     async def _apps(self, _request: web.Request) -> web.Response:
-        return json_answer(self.views.apps())
+        return json_answer(await self.views.apps())
 
     async def _app(self, request: web.Request) -> web.Response:
         return json_answer(
@@ -172,7 +172,7 @@ class Api:
         return json_answer(self.views.appset_diff(name))
 
     async def _clusters(self, _request: web.Request) -> web.Response:
-        return json_answer(self.views.clusters())
+        return json_answer(await self.views.clusters())
 
     async def _cluster(self, request: web.Request) -> web.Response:
         return json_answer(self.views.cluster(self._known_cluster(request)))

@@ -6,20 +6,20 @@ never from a report older than the lease.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 from prometheus_client import Gauge
 
-from fleet import graph, moves
 from fleet.health.result import worst
 from fleet.model.application import Application
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.report import Health, Sync, TargetStatus
-from fleet.model.target import Edge, Target
+from fleet.model.target import Target
 from fleet.wire import api
-from hub import childviews, windowviews
+from hub import childviews, graphviews, windowviews
 from hub.dispatch import Dispatcher
 from hub.poller import Poller
 from hub.problems import all_problems
@@ -30,6 +30,8 @@ from hub.rollup import Rollup
 from hub.state import Hold, State
 from hub.world import Worlds
 
+AT_ONCE = 200
+"""Rows that are made before others get their turn: 50,000 take a second, in which agents would wait."""
 UNDER_WAY = ("Running", "Terminating")
 CLUSTER_STATES = ("Connected", "Disconnected", "NotJoined", "Detached", "Removing")
 
@@ -50,10 +52,14 @@ class Views:
     poller: Poller
     rollouts: RolloutViews
 
-    def apps(self) -> api.AppList:
+    async def apps(self) -> api.AppList:
         """All targets, and those that left but are not gone yet."""
-        ids = set(self.state.desired.targets) | set(self.state.all_statuses())
-        rows = [self.app(id_) for id_ in sorted(ids)]
+        ids = self.state.desired.targets.keys() | self.state.all_statuses().keys()
+        rows = []
+        for number, id_ in enumerate(sorted(ids)):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            rows.append(self.app(id_))
         rows += [self._refused(name) for name in sorted(self._without_target())]
         return api.AppList(items=tuple(sorted(rows, key=lambda row: (row.name, row.cluster))))
 
@@ -139,11 +145,13 @@ class Views:
         ]
         return api.AppSetList(items=tuple(rows))
 
-    def clusters(self) -> api.ClusterList:
+    async def clusters(self) -> api.ClusterList:
         """Clusters of git, of the hub, and identities that nothing declares."""
-        return api.ClusterList(
-            items=tuple(self.cluster(name) for name in sorted(self.cluster_names()))
-        )
+        rows = []
+        for name in sorted(self.cluster_names()):
+            await asyncio.sleep(0)
+            rows.append(self.cluster(name))
+        return api.ClusterList(items=tuple(rows))
 
     def cluster_names(self) -> frozenset[ClusterName]:
         """Names of what `clusters` lists."""
@@ -231,7 +239,7 @@ class Views:
             file=where.file,
             line=where.line,
             decision=f"held ({held.reason}): {held.message}" if held else "free to move",
-            edges=tuple(self._edge(target, edge) for edge in target.edges),
+            edges=tuple(graphviews.edge_row(self.state, edge) for edge in target.edges),
             needed_by=tuple(sorted(str(user) for user in self.state.users(id_))),
             app=self.app(id_),
             parents=application.parents,
@@ -240,39 +248,7 @@ class Views:
 
     def graph(self, cluster: str) -> api.Graph:
         """The dependency graph, of all clusters or of those targets that touch one."""
-        targets = self.state.desired.targets
-        level = graph.levels(targets.values())
-        chosen = {id_ for id_ in targets if not cluster or id_.cluster == cluster}
-        edges = [
-            (target, edge, needed)
-            for target in targets.values()
-            for edge in target.edges
-            for needed in edge.targets
-            if target.id in chosen or needed in chosen
-        ]
-        chosen |= {target.id for target, _, _ in edges} | {needed for _, _, needed in edges}
-        return api.Graph(
-            nodes=tuple(
-                api.GraphNode(
-                    target=str(id_), level=level.get(id_), sync=row.sync, health=row.health
-                )
-                for id_ in sorted(chosen)
-                for row in (self.app(id_),)
-            ),
-            edges=tuple(
-                api.GraphEdge(
-                    source=str(target.id),
-                    target=str(needed),
-                    reference=edge.reference.text,
-                    satisfied=not self._lack(needed),
-                )
-                for target, edge, needed in edges
-            ),
-            cycles=tuple(
-                tuple(str(id_) for id_ in cycle.path)
-                for cycle in graph.find_cycles(targets.values())
-            ),
-        )
+        return graphviews.shown(self.state, ClusterName(cluster) if cluster else None, self.app)
 
     def problems(self) -> api.ProblemList:
         """What is wrong with documents, sets, sources and what clusters report."""
@@ -402,19 +378,6 @@ class Views:
         if id_.cluster not in self.state.desired.clusters:
             return f"there is no cluster {id_.cluster!r} and no application {id_.app!r}"
         return f"no document and no ApplicationSet makes an application {id_.app!r}"
-
-    def _edge(self, target: Target, edge: Edge) -> api.EdgeRow:
-        lacks = [lack for needed in edge.targets if (lack := self._lack(needed))]
-        message = edge.blocked or "; ".join(lacks) or edge.note or "satisfied"
-        return api.EdgeRow(
-            reference=edge.reference.text,
-            targets=tuple(str(needed) for needed in edge.targets),
-            satisfied=not edge.blocked and not lacks,
-            message=message,
-        )
-
-    def _lack(self, needed: TargetId) -> str:
-        return moves.unsatisfied(needed, self.state.facts())
 
 
 def _hold(hold: Hold) -> api.HoldRow:

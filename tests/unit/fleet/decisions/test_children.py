@@ -152,7 +152,9 @@ def test_waves_wait_for_health_where_it_is_rated() -> None:
     assert (sorted(found.in_force), list(found.awaited)) == (["a", "b"], ["b"])
     found = decide(parent("p", waves, ["a", "b"]), rated=RATED, healthy={"a", "b"})["p"]
     assert set(found.in_force) == {"a", "b", "AppProject/c", "d"}
-    found = decide(parent("p", waves, ["a", "b", "AppProject/c", "d"]), rated=RATED, healthy={"b"})["p"]
+    found = decide(parent("p", waves, ["a", "b", "AppProject/c", "d"]), rated=RATED, healthy={"b"})[
+        "p"
+    ]
     assert not found.awaited, "nothing waits when nothing is to change"
 
 

@@ -128,6 +128,24 @@ def test_levels_leave_out_cycles_and_their_users() -> None:
     assert level == {"c1/a": 0, "c1/b": 1, "c1/c": 2}
 
 
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=16, unique=True))
+def test_a_level_is_one_more_than_the_deepest_need(pairs: list[tuple[int, int]]) -> None:
+    needs: dict[str, list[str]] = {f"a{user}": [] for user, _ in pairs}
+    for user, number in pairs:
+        needs[f"a{user}"].append(f"a{number}")
+    found = resolve(
+        [target(f"c/a{number}") for number in range(8)],
+        {f"c/{name}": ",".join(needed) for name, needed in needs.items()},
+    )
+    level = graph.levels(found.values())
+    for item in found.values():
+        needed = [other for edge in item.edges for other in edge.targets]
+        if item.id in level:
+            assert level[item.id] == max((level[other] + 1 for other in needed), default=0)
+        else:
+            assert not all(other in level for other in needed)
+
+
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=24, unique=True))
 def test_without_the_blocked_edges_the_graph_has_no_cycle(pairs: list[tuple[int, int]]) -> None:
     names = [TargetId(ClusterName(f"c{n % 2}"), AppName(f"a{n}")) for n in range(8)]
