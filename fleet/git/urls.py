@@ -68,8 +68,8 @@ def parse(url: str, *, allow_file: bool = False, allow_http: bool = False) -> Re
     """Admit a repository URL; raises Denied with what is wrong and what to write instead."""
     if not url or len(url) > _MAX_LENGTH:
         raise Denied(f"repository URL is {'longer than 2048 characters' if url else 'empty'}")
-    if _BAD_CHARACTERS.search(url):
-        raise _denied(url, "holds a blank, a control character, or one of \\ ? #")
+    if _BAD_CHARACTERS.search(url) or not url.isprintable():
+        raise _denied(url, "holds a blank, a character that cannot be seen, or one of \\ ? #")
     if url.startswith("-"):
         raise _denied(url, "starts with a dash")
     if match := _URL.fullmatch(url):
@@ -157,8 +157,8 @@ def _split_port(url: str, hostport: str, scheme: str) -> tuple[str, int]:
 
 def _check_path(url: str, path: str) -> None:
     decoded = unquote(path)
-    if _HIDDEN.search(decoded):
-        raise _denied(url, "hides a control character or a backslash in percent-encoding")
+    if _HIDDEN.search(decoded) or not decoded.isprintable():
+        raise _denied(url, "hides a character that cannot be seen, or a backslash, in percent-encoding")
     if decoded.count("/") != path.count("/"):
         raise _denied(url, "hides a slash in percent-encoding")
     if {".", ".."} & set(decoded.split("/")):
