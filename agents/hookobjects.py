@@ -7,6 +7,7 @@ from contextlib import suppress
 from agents import failpoints
 from agents.apply import Applier
 from agents.live import LiveTable, Seen
+from agents.writing import validation_of
 from fleet.codec.jsontypes import JsonObject
 from fleet.errors import Transient
 from fleet.kube.errors import AlreadyExists, Conflict, NotFound
@@ -15,6 +16,7 @@ from fleet.model.identity import ObjectRef
 from fleet.sync import hooks as hooks_of
 from fleet.sync.hooks import FINALIZER, RUN, HookTask
 from fleet.sync.manifest import Manifest, annotation
+from fleet.sync.manner import Manner
 from fleet.sync.steps import Change, Reason
 
 
@@ -60,19 +62,22 @@ class HookObjects:
         self._table.observe(resource, await self._cluster.get(resource, ref.namespace, ref.name))
         return self._table.get(ref)
 
-    async def make(self, task: HookTask, there: JsonObject | None, app: str) -> None:
+    async def make(
+        self, task: HookTask, there: JsonObject | None, app: str, manner: Manner
+    ) -> None:
         """Make sure that a hook's object is there and of this run."""
+        validation = validation_of(manner.of(task.hook.body))
         resource = await self._resource(task)
         body = hooks_of.body_of(task, app)
         if there is not None and annotation(there, RUN) == task.run:
             live = there
         elif there is not None:
             # No policy deletes it: as with Argo CD, the object that is there is brought up to date.
-            live = await self._cluster.apply(resource, body, force=True)
+            live = await self._cluster.apply(resource, body, force=True, validation=validation)
         else:
             failpoints.reach("hook.before-create")
             try:
-                live = await self._cluster.create(resource, body)
+                live = await self._cluster.create(resource, body, validation=validation)
             except AlreadyExists as error:
                 live = await self._cluster.get(resource, task.ref.namespace, task.ref.name)
                 if annotation(live, RUN) != task.run:

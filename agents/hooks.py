@@ -26,6 +26,7 @@ from fleet.model.report import Phase
 from fleet.sync import hooks as hooks_of
 from fleet.sync.hooks import RUN, DeletePolicy, HookTask
 from fleet.sync.manifest import TRACKING_ID, annotation, parse_tracking_id
+from fleet.sync.manner import Manner
 from fleet.sync.phases import HookEvent, HookState, event_of
 from fleet.sync.record import HookRun, OperationRecord, shortened
 
@@ -72,7 +73,7 @@ class HookRunner:
                 after = after.without(run)
         await self._keep(progress, record, after)
 
-    async def start(self, tasks: Sequence[HookTask], progress: Progress) -> None:
+    async def start(self, tasks: Sequence[HookTask], progress: Progress, manner: Manner) -> None:
         """Create the objects of hooks of one kind in parallel; those that are there from before go first."""
         record = progress.inventory.operation
         assert record is not None, "hooks are planned for an operation"
@@ -100,7 +101,7 @@ class HookRunner:
             await self._make_room(old, there, progress)
             return
         await self._begin(fresh, progress)
-        made = await together(self._tried(task, there[task.ref], target) for task in fresh)
+        made = await together(self._tried(task, there[task.ref], target, manner) for task in fresh)
         for task, result in zip(fresh, made, strict=True):
             await self._started(task, result, progress)
 
@@ -146,10 +147,12 @@ class HookRunner:
         for task in tasks:
             await self._started(task, BadInput(text), progress)
 
-    async def _tried(self, task: HookTask, there: JsonObject | None, app: str) -> FleetError | None:
+    async def _tried(
+        self, task: HookTask, there: JsonObject | None, app: str, manner: Manner
+    ) -> FleetError | None:
         """Make a hook's object, or return why it could not be made."""
         try:
-            await self._objects.make(task, there, app)
+            await self._objects.make(task, there, app, manner)
         except FleetError as error:
             self._doubts.take_in(task.ref, error)
             return error

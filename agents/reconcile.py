@@ -207,7 +207,7 @@ class TargetSync:
             return
         if run.mode not in (Mode.PLAIN, Mode.WORK) or _has_failed(done.inventory.operation):
             return
-        is_meant = desired.artifact and (desired.manifests or not run.refused)
+        is_meant = desired.artifact and (not desired.is_empty or not run.refused)
         if not (is_meant and done.inventory.has_applied(desired)):
             return
         was_confirmed = done.inventory.confirmed

@@ -89,7 +89,7 @@ class Steps:
                 case Verb.WAIT_GONE:
                     await self._wait_gone(step, progress)
                 case Verb.START_HOOKS:
-                    await self._start_hooks(step, progress)
+                    await self._start_hooks(step, progress, manner)
                 case Verb.WAIT_HOOKS:
                     _wait_hooks(step, progress)
             if len(progress.errors) > errors:
@@ -155,10 +155,10 @@ class Steps:
             why = f": {found.message}" if found is not None and found.message else ""
             progress.broken = f"{step.title}: {result.failed[0]} is Degraded{why}"
 
-    async def _start_hooks(self, step: Step, progress: Progress) -> None:
+    async def _start_hooks(self, step: Step, progress: Progress, manner: Manner) -> None:
         if step.phase is SyncPhase.POST_SYNC:
             progress.is_applied = True
-        await self._hooks.start(step.hooks, progress)
+        await self._hooks.start(step.hooks, progress, manner)
 
     async def _prune(self, step: Step, progress: Progress, manner: Manner) -> None:
         failpoints.reach("prune.before-batch")

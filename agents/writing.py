@@ -66,7 +66,10 @@ class Writer:
         elif live is not None:
             version = live["metadata"].get("resourceVersion")
             await self._cluster.replace(
-                resource, _with_version(body, version), dry_run=True, validation=_validation(manner)
+                resource,
+                _with_version(body, version),
+                dry_run=True,
+                validation=validation_of(manner),
             )
             return "replaced"
         try:
@@ -76,7 +79,7 @@ class Writer:
                 force=True,
                 dry_run=True,
                 metadata_only=True,
-                validation=_validation(manner),
+                validation=validation_of(manner),
             )
         except Invalid:
             if manner.force and await self._can_be_made_anew(resource, body, manner):
@@ -130,7 +133,7 @@ class Writer:
             body,
             force=True,
             metadata_only=not self._needs_whole(resource.group, resource.kind),
-            validation=_validation(manner),
+            validation=validation_of(manner),
         )
 
     async def _take_over(
@@ -166,7 +169,7 @@ class Writer:
             return await self._make_anew(resource, body, manner)
         version = live["metadata"].get("resourceVersion")
         await self._cluster.replace(
-            resource, _with_version(body, version), validation=_validation(manner)
+            resource, _with_version(body, version), validation=validation_of(manner)
         )
         after = await self._apply(resource, _without_version(body), manner)
         return await self._take_over(resource, body, manner, after)
@@ -175,7 +178,7 @@ class Writer:
         """Ask whether the server would take the object if the live one were not there."""
         try:
             await self._cluster.create(
-                resource, _without_version(body), dry_run=True, validation=_validation(manner)
+                resource, _without_version(body), dry_run=True, validation=validation_of(manner)
             )
         except AlreadyExists:
             return True
@@ -214,7 +217,8 @@ class Writer:
             return None
 
 
-def _validation(manner: Manner) -> Validation:
+def validation_of(manner: Manner) -> Validation:
+    """Say how strictly the server shall look at fields."""
     return Validation.STRICT if manner.validate else Validation.IGNORE
 
 

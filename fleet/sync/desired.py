@@ -8,6 +8,7 @@ exception for the rest; as long as there is one, nothing is pruned.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from fleet.argo.permissions import permits_object
@@ -65,11 +66,18 @@ class Desired:
     """Sorted by their key."""
     hooks: tuple[Hook, ...] = ()
     """What is run at points of a sync, or of the application's leaving; sorted by name."""
+    skipped: frozenset[ObjectRef] = frozenset()
+    """What is named to be left alone: never applied, and never pruned either."""
     pruning: Protection = Protection.NONE
     """What the application says about objects that leave, and say nothing themselves."""
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     _refs: frozenset[ObjectRef] = field(default=frozenset(), repr=False, compare=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is named that would stay: hooks, and a namespace that is made for the rest, do not count."""
+        return not any(item.tracked for item in self.manifests)
 
     @property
     def refs(self) -> frozenset[ObjectRef]:
@@ -139,6 +147,7 @@ class _Builder:
         self._found: dict[ObjectRef, Manifest] = {}
         self._hooks: dict[ObjectRef, Hook] = {}
         self._problems: dict[ObjectRef, Problem] = {}
+        self._skipped: set[ObjectRef] = set()
         self._warnings: list[str] = []
 
     def add(self, body: JsonObject) -> None:
@@ -149,6 +158,8 @@ class _Builder:
                 self._warnings.append(
                     f"{ref} is never applied: no sync has a {', '.join(words)} hook"
                 )
+            with suppress(FleetError):
+                self._skipped.add(self._scoped(ref))
             return
         try:
             ref = self._scoped(ref)
@@ -192,6 +203,7 @@ class _Builder:
             artifact=self._section.artifact,
             manifests=tuple(sorted(manifests, key=lambda item: item.key)),
             hooks=tuple(self._hooks[ref] for ref in sorted(self._hooks)),
+            skipped=frozenset(self._skipped),
             pruning=pruning_in(self._section.sync_options),
             problems=tuple(self._problems[ref] for ref in sorted(self._problems)),
             warnings=tuple(self._warnings),

@@ -295,7 +295,7 @@ class _Planner:
         return found
 
     def _prunes(self, *, confirmed: bool) -> tuple[list[Deletion], tuple[ObjectRef, ...], str]:
-        named = self._desired.refs
+        named = self._desired.refs | self._desired.skipped
         leaving = [entry for ref, entry in self._inventory.entries.items() if ref not in named]
         found, forget = _deletions(self._inventory, self._live, leaving, self._claimed)
         for entry in leaving:
@@ -331,7 +331,7 @@ class _Planner:
             return "nothing is deleted while objects of the artifact cannot be applied"
         if not self._inventory.confirmed:
             return "nothing is deleted until everything was applied once: the inventory was rebuilt"
-        if not self._desired.manifests and not self._permission.allow_empty:
+        if self._desired.is_empty and not self._permission.allow_empty:
             return (
                 f"auto-sync will wipe out all resources: the artifact is empty and would delete all "
                 f"{len(deletions)} objects (set syncPolicy.automated.allowEmpty if that is meant)"

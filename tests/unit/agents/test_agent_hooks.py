@@ -11,6 +11,7 @@ import pytest
 from fleet.errors import BadInput, Transient
 from fleet.health.result import HealthResult
 from fleet.kube.errors import OutcomeUnknown
+from fleet.kube.port import Validation
 from fleet.model.assignment import ClusterRules, Operation, RetryPolicy
 from fleet.model.healthrules import HealthRule, HealthRules, Language
 from fleet.model.identity import ObjectRef
@@ -585,3 +586,36 @@ async def test_a_hook_at_work_for_another_application_is_waited_for(spoke: Any, 
     assert spoke.cluster.objects("Job")["default/before"]["metadata"]["uid"] != uid
     finish(spoke, "before")
     await spoke.until(lambda: spoke.status("other").applied == two)
+
+
+async def test_what_becomes_skipped_is_left_as_it_is(spoke: Any, make: Any) -> None:
+    one = await spoke.artifact(make.config_map("a", x="1"), make.config_map("b"))
+    spoke.assign(make.section("app", one))
+    await spoke.until(lambda: spoke.status("app").applied == one)
+    skipped = make.config_map("a", x="2")
+    skipped["metadata"]["annotations"] = {"argocd.argoproj.io/hook": "Skip"}
+    two = await spoke.artifact(skipped, make.config_map("b"))
+    spoke.assign(make.section("app", two))
+    await spoke.until(lambda: spoke.status("app").applied == two)
+    await spoke.idle()
+    assert spoke.status("app").sync is Sync.SYNCED
+    assert spoke.cluster.objects("ConfigMap")["default/a"]["data"] == {"x": "1"}
+    spoke.assign(make.section("app", await spoke.artifact(make.config_map("b"))))
+    await spoke.until(lambda: "default/a" not in spoke.cluster.objects("ConfigMap"))
+
+
+async def test_a_hook_may_have_fields_that_its_kind_has_not(spoke: Any, make: Any) -> None:
+    hook = job("before", "PreSync")
+    hook["metadata"]["annotations"]["argocd.argoproj.io/sync-options"] = "Validate=false"
+    asked: list[Any] = []
+    create = spoke.cluster.create
+
+    async def noted(resource: Any, body: Any, **more: Any) -> Any:
+        asked.append(more.get("validation"))
+        return await create(resource, body, **more)
+
+    spoke.cluster.create = noted
+    digest = await spoke.artifact(hook, job("other", "PreSync"))
+    spoke.assign(make.section("app", digest))
+    await running(spoke, "other")
+    assert asked == [Validation.IGNORE, Validation.STRICT]

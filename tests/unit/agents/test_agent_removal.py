@@ -149,6 +149,18 @@ async def test_empty_artifact_deletes_only_with_permission(spoke: Any, make: Any
     await spoke.until(lambda: "default/a" not in spoke.cluster.objects("ConfigMap"))
 
 
+async def test_a_made_namespace_and_hooks_are_not_something_that_stays(
+    spoke: Any, make: Any
+) -> None:
+    await deployed(spoke, make, "app", make.config_map("a"))
+    hook = make.config_map("told")
+    hook["metadata"]["annotations"] = {"argocd.argoproj.io/hook": "PreSync"}
+    digest = await spoke.artifact(hook)
+    spoke.assign(make.section("app", digest, sync_options=("CreateNamespace=true",)))
+    await spoke.until(lambda: "wipe out all" in spoke.status("app").message)
+    assert "default/a" in spoke.cluster.objects("ConfigMap")
+
+
 async def test_crd_stays_when_its_application_goes(spoke: Any, make: Any) -> None:
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1",
