@@ -11,6 +11,7 @@ This module parses and prints; what a document means is decided by its callers.
 from __future__ import annotations
 
 import base64
+import decimal
 import math
 import re
 from collections.abc import Iterator
@@ -384,4 +385,29 @@ def _needs_quotes(value: str) -> bool:
     )
 
 
+def _represent_number(dumper: yaml.CSafeDumper, value: float) -> yaml.ScalarNode:
+    if not math.isfinite(value):
+        return dumper.represent_float(value)
+    if -(2**63) <= value < 2**64 and value == int(value):
+        return dumper.represent_int(int(value))
+    return dumper.represent_scalar("tag:yaml.org,2002:float", _shortest(value))
+
+
+def _shortest(value: float) -> str:
+    """Write a number as Go's ``%g`` does: with an exponent below 1e-04 and from 1e+06 on."""
+    sign, figures, scale = decimal.Decimal(repr(float(value))).as_tuple()
+    digits = "".join(map(str, figures)).rstrip("0") or "0"
+    exponent = len(figures) + int(scale) - 1
+    mark = "-" if sign else ""
+    if -4 <= exponent < 6:
+        return mark + f"{decimal.Decimal(repr(abs(float(value)))):f}"
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{mark}{digits[0]}{fraction}e{exponent:+03d}"
+
+
 _Dumper.add_representer(str, _represent_str)
+_Dumper.add_representer(float, _represent_number)
+# Else the numbers that Go writes without a point would get a tag.
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"-?[0-9](\.[0-9]+)?e[-+][0-9]+\Z"), list("-0123456789")
+)

@@ -89,6 +89,8 @@ _PASSWORD_FORMS = {
     "basic": "aaanaaan aannaaan aaannaaa",
     "pin": "nnnn",
 }
+_WHOLE = 19
+"""Digits of a whole number that has room in 64 bits; sign or not, a float is written the same way then."""
 _PASSWORD_COST = 100_000
 
 
@@ -245,7 +247,9 @@ def plain(value: GoValue, meter: Meter, depth: int = 0) -> GoValue:
         return clean(value)
     if is_float(value):
         text = _json_number(number(value))
-        return float(text) if set(text) & set(".e") else int(text)
+        return float(text) if set(text) & set(".e") or len(text) > _WHOLE else int(text)
     if type(value) in INTEGERS or type(value) in UNSIGNED:
         return int(value)
+    if isinstance(value, complex):
+        raise GoError(f"json: unsupported type: {type_name(value)}")
     return value.json() if isinstance(value, GoObject) else value

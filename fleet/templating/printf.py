@@ -19,6 +19,7 @@ from fleet.templating.values import (
     INTEGERS,
     MAX_DEPTH,
     MISSING,
+    NILS,
     UNSIGNED,
     GoObject,
     GoValue,
@@ -258,6 +259,8 @@ class _Printer:
             raise LimitError(f"a value is nested deeper than {MAX_DEPTH} levels")
         self._meter.spend(1 + len(value))
         syntax = spec.syntax
+        if syntax and type(value) in NILS:
+            return f"{type_name(value)}(nil)"
         separator = ", " if syntax else " "
         if isinstance(value, dict):
             items = [

@@ -99,3 +99,17 @@ def test_lines_take_no_more_memory_than_is_sensible(monkeypatch: pytest.MonkeyPa
     )
     assert document.line_of(("a", "b")) == 2
     assert document.line_of(("c", "k99")) in (3, 4)  # of its map
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1234567.5, "1.2345675e+06"), (1e21, "1e+21"), (-1e-5, "-1e-05"), (0.0001, "0.0001"), (2.0, "2"), (-0.0, "0"), (5e-324, "5e-324"), (123456.789, "123456.789"), (1e300, "1e+300")],
+)  # fmt: skip
+def test_numbers_are_written_as_kubernetes_writes_them(value: float, text: str) -> None:
+    written = yamldoc.dump({"a": value})
+    assert written == f"a: {text}\n"
+    assert yamldoc.load_one(written) == {"a": value}
+
+
+def test_a_text_that_looks_like_such_a_number_is_quoted() -> None:
+    assert yamldoc.dump({"a": "1e+21"}) == 'a: "1e+21"\n'

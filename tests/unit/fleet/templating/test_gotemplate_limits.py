@@ -61,6 +61,7 @@ HOSTILE = {
     "long layout": '{{$x := repeat 500000 "1"}}{{range until 99}}{{$_ := date $x 0}}{{end}}',
     "long layout to read": '{{range until 99}}{{$_ := toDate (repeat 500000 "1") "1"}}{{end}}',
     "digits in a row": '{{mustToDate (repeat 60 "1") (print (repeat 90 "1") "x")}}',
+    "complex number as yaml": "{{toYaml (list 1i)}}",
     "base64 with a fault": '{{$x := repeat 1000000 "é"}}{{range until 99}}{{$_ := b64dec $x}}{{end}}',
     "text": "x" * MAX_TEMPLATE + "{{.}}",
     "numbers": "{{" + "9" * 10_000 + "}}",

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from fleet.codec import yamldoc
 from fleet.codec.jsontypes import JsonObject
+from fleet.templating.funcs_encode import REFUSED
 from fleet.templating.gotemplate import TemplateError, compile_template
+from fleet.templating.table import FUNCTIONS, UNSTABLE
 from fleet.testing.tools import Tools
 
 PARAMS: JsonObject = {
@@ -48,6 +50,8 @@ FIXED = [
     '{{semverCompare ">=1.20, <2" .v}}{{(semver .v).Minor}}',
     '{{regexReplaceAll "(l+)" .u "<$1>"}}{{regexSplit "o" .s -1}}',
     '{{dateInZone "2006-01-02 15:04 Mon" 1700000000 "UTC"}}{{b64enc .u}}{{sha256sum .s}}',
+    "{{toYaml (list 1234567.5 123456.5 1e21 0.00001 1e6 -0.0 100000000.5 -2.5e-7)}}",
+    '{{rest (list) | printf "%#v"}}{{regexFindAll "q" "x" -1 | printf "%#v"}}{{list | printf "%#v"}}',
     "{{nindent 4 .multi}}|{{wrap 4 .s}}|{{snakecase .s}}|{{camelcase .s}}",
 ]
 STRINGS = [
@@ -90,6 +94,47 @@ SIGNATURES = {
     ),
     "list": (LISTS, "first last rest initial reverse uniq compact sortAlpha toStrings len"),
 }
+
+
+BY_TYPE = {
+    "string": [
+        *STRINGS,
+        *('"  pad  "', '"Ünï-Cödé_x.Y"', '"a.b/c?d=e#f"', '"1,2;3"', '"12"', '"-7.50"', '"1e3"', '"0x1F"', '"FirstName"'),
+        *('"http://u:p@h:80/p?q=1#f"', '"1.2.3-rc.1+b"', '">=1.0.0"', '"^1.2 || ~2"', '"YWJj"', '"MFRGG==="', '"1h30m"'),
+        *('"2020-02-29"', '"2006-01-02"', '"x y\\tz\\n"', '"a\\"b\\\\c<&>"', '"%5.2f|%-4d|%q"', '"(a|b)+"', '"[^a-z]"', '"$1"'),
+    ],
+    "int": ["0", "1", "2", "5", "-1", "3", "10", "100", "-7", "(len .l)"],
+    "float64": ["0.5", "1.5", "0.1"],
+    "bool": ["true", ".t", ".no"],
+    "map[string]interface {}": [*MAPS, '(dict "b" 1 "a" (list nil true 2.5))', '(dict "a" "z" "n" nil)'],
+    "interface {}": [
+        *ANYTHING,
+        *("1e21", "0.000001", "1234567.5", "-0.5", '(semver "1.2.3")', "(int64 5)", '(float64 "2.50")', "(list 3 1 2)"),
+        *('(list "b" "a" nil)', "(until 12)", '(dict "b" 1 "a" (list nil true 2.5))', "(rest (list))"),
+    ],
+}  # fmt: skip
+BY_TYPE["int64"] = BY_TYPE["uint32"] = BY_TYPE["int"]
+ENDS = [
+    *("print", "quote", "squote", "toJson", "toPrettyJson", "toYaml", "len", "kindOf", "typeOf", "html", "js", 'join "-"'),
+    *('printf "%v"', 'printf "%+v"', 'printf "%#v"', 'printf "%T"'),
+]  # fmt: skip
+DIFFERENT = {"normalize", "slugify", "fromJson", "fromYaml", "fromYamlArray", "values", "keys"}
+"""Helm has none, another one, or one with a random order."""
+SHARED = sorted(
+    set(FUNCTIONS) - UNSTABLE - set(REFUSED) - DIFFERENT - {"derivePassword", "call", "and", "or"}
+    - {name for name in FUNCTIONS if name.startswith("must_")}
+)  # fmt: skip
+
+
+def any_call(choose: random.Random, name: str) -> str:
+    """Make a call of a function with arguments of its types."""
+    function = FUNCTIONS[name]
+    count = len(function.fixed) + (choose.randrange(3) if function.rest else 0)
+    arguments = [
+        choose.choice(BY_TYPE.get(function.parameter(i).name, [".v"])) for i in range(count)
+    ]
+    end = f" | {choose.choice(ENDS)}" if choose.random() < 0.35 else ""
+    return f"{{{{{' '.join([name, *arguments])}{end}}}}}"
 
 
 def call(choose: random.Random) -> str:
@@ -164,6 +209,18 @@ def test_fixed_corpus(tools: Tools, tmp_path: Path) -> None:
 def test_generated_corpus(tools: Tools, tmp_path: Path, seed: int) -> None:
     choose = random.Random(seed)
     check(tools, tmp_path, [f"{{{{{call(choose)}}}}}" for _ in range(150)])
+
+
+@settings(
+    max_examples=max(1, (settings.default.max_examples if settings.default else 100) // 100),
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=st.integers(0, 2**32))
+def test_every_shared_function(tools: Tools, tmp_path: Path, seed: int) -> None:
+    choose = random.Random(seed)
+    check(tools, tmp_path, [any_call(choose, name) for name in SHARED])
 
 
 def test_what_we_refuse_helm_refuses(tools: Tools, tmp_path: Path) -> None:
