@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fleet.codec.canonical import digest_value
+from fleet.codec.equality import same
 from fleet.errors import BadInput
 from fleet.generators.made import Made
 from fleet.generators.params import ParamSet
@@ -49,6 +50,8 @@ class Kept:
     def __init__(self) -> None:
         self._old = _Generation()
         self._new = _Generation()
+        self._names: dict[AppName, Application] | None = None
+        """The Applications of the evaluation before, once somebody asks."""
         self._document: object = None
         self._surroundings: object = None
 
@@ -67,10 +70,12 @@ class Kept:
             self._old.verdicts = Made()
         self._document, self._surroundings = document, surroundings
         self._new = _Generation()
+        self._names = None
 
     def finish(self) -> None:
         """The evaluation is good: what it did not use is forgotten. Without this nothing is."""
         self._old, self._new = self._new, _Generation()
+        self._names = None
 
     def rows(self, generator: str, rows: Iterable[ParamSet]) -> list[ParamSet]:
         """Return rows as the objects that said the same before."""
@@ -82,9 +87,9 @@ class Kept:
             except RecursionError:  # nested too deeply to be worth remembering
                 found.append(row)
                 continue
-            same = used.get(key) or known.get(key) or row
-            used[key] = same
-            found.append(same)
+            item = used.get(key) or known.get(key) or row
+            used[key] = item
+            found.append(item)
         return found
 
     def combined(
@@ -116,7 +121,7 @@ class Kept:
 
         def tried(row: ParamSet) -> Application:
             try:
-                return make(row)
+                return self._as_before(make(row))
             except BadInput as error:
                 errors.append(error)
                 if len(errors) == most_errors:
@@ -132,6 +137,13 @@ class Kept:
             return (), errors
         self._new.made[batch] = made
         return made.values, errors
+
+    def _as_before(self, made: Application) -> Application:
+        """Return the Application of that name if it says the same: whoever compares by identity is spared the look."""
+        if self._names is None:
+            self._names = {item.name: item for item in self._old.verdicts.of}
+        old = self._names.get(made.name)
+        return old if old == made and same(old, made) and old is not None else made
 
     def verdicts(
         self,

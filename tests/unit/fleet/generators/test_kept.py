@@ -133,6 +133,15 @@ def test_values_that_only_look_alike_are_not_mixed_up(
     assert len(changed(first, second)) == 1
 
 
+def test_an_application_that_says_the_same_stays_the_same_object(make_set: MakeSet) -> None:
+    kept = Kept()
+    appset = make_set(MATRIX, TEMPLATE.replace("toJson .", ".name"))
+    first = evaluate(appset, world(FILES), kept)
+    second = evaluate(appset, world({**FILES, "b.yaml": "{env: dev, name: beta, n: 2}"}), kept)
+    assert first.applications
+    assert changed(first, second) == set()
+
+
 def test_another_template_makes_everything_anew(make_set: MakeSet) -> None:
     kept = Kept()
     first = evaluate(make_set(MATRIX, TEMPLATE), world(FILES), kept)
