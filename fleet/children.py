@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleet import guard
 from fleet.argo.children import GROUP, Child, Offer
@@ -104,7 +104,10 @@ def made_by(appset: str) -> str:
 
 def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:
     """Decide for all parents together."""
-    known = {parent.name: parent for parent in sorted(parents, key=lambda each: each.name)}
+    known = {
+        parent.name: _without_itself(parent)
+        for parent in sorted(parents, key=lambda each: each.name)
+    }
     owners = _owners(known, fleet)
     chains = _Chains(owners, fleet)
     loops = {name: loop for name in known if (loop := chains.loop(known[name]))}
@@ -215,6 +218,17 @@ def problems(parent: Parent, choice: Choice, place: str) -> Iterator[Problem]:
         where = Where(file=file, object=f"Application/{parent.name}")
         message = f"{choice.loop}; what its members bring stays as it is"
         yield Problem(reason="ChildLoop", message=message, where=where, fatal=True)
+
+
+def _without_itself(parent: Parent) -> Parent:
+    """Leave out the document of a parent in its own folder, as is usual with Argo CD: whoever else has it keeps it, and
+    if nobody has, there is no parent."""
+    if parent.offer is None or parent.name not in parent.offer.children:
+        return parent
+    others = {key: child for key, child in parent.offer.children.items() if key != parent.name}
+    return replace(
+        parent, offer=replace(parent.offer, children=others), later=parent.later - {parent.name}
+    )
 
 
 def _permits(rules: ProjectRules, child: Child, namespace: str) -> bool:

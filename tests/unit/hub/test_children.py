@@ -96,9 +96,13 @@ async def test_a_loop_names_its_chain_and_blocks_its_members_alone(hub: Hub) -> 
     assert not hub.problems()
 
 
-async def test_a_child_that_is_its_own_parent(hub: Hub) -> None:
-    assert await hub.commit(app("a"), a=[app("a"), MANY[0]]) == ["a"]
-    assert any("loop: a -> a" in problem for problem in hub.problems())
+async def test_a_root_in_its_own_folder_brings_the_others(hub: Hub) -> None:
+    assert await hub.commit(app("a"), a=[app("a"), *MANY[:2]]) == ["a", "web-0", "web-1"]
+    assert hub.parents("a") == ()
+    assert await hub.commit(a=[app("a", automated={}), MANY[0]]) == ["a", "web-0"]
+    assert await hub.commit(app("top"), top=[app("a")]) == ["a", "top", "web-0"]
+    assert hub.parents("web-0") == ("top", "a")
+    assert not hub.problems()
 
 
 # policies

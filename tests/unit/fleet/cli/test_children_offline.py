@@ -274,6 +274,13 @@ def test_a_loop_is_named_and_its_members_stay_as_they_are(
     assert "rendered by home/c: Application/c: loop: b -> c -> b" in done.out
 
 
+def test_a_root_in_its_own_folder_is_no_loop(repo: RepoBuilder, validate: Fleet) -> None:
+    repo.commit({"root/root.yaml": parent("root", meta=FINALIZER)})
+    done = validate()
+    assert done.status == 0, done.out
+    assert "4 Applications, 2 clusters: 0 errors, 0 warnings" in done.err
+
+
 def test_levels_end(repo: RepoBuilder, validate: Fleet) -> None:
     chain = {f"l{n}/a.yaml": parent(f"l{n + 1}") for n in range(8)}
     repo.commit({"fleet/l0.yaml": parent("l0"), **chain, "l8/cm.yaml": config("x")})

@@ -161,7 +161,6 @@ def test_waves_wait_for_health_where_it_is_rated() -> None:
 @pytest.mark.parametrize(
     ("parents", "loops"),
     [
-        ((parent("a", ["a"]),), {"a": "loop: a -> a"}),
         (
             (parent("a", ["b"], ["b"]), parent("b", ["a", "c"]), parent("o", ["x"])),
             {"a": "loop: a -> b -> a", "b": "loop: a -> b -> a"},
@@ -171,7 +170,7 @@ def test_waves_wait_for_health_where_it_is_rated() -> None:
             {"b": "loop: b -> c -> b", "c": "loop: b -> c -> b"},
         ),
     ],
-    ids=["self", "two", "below-the-root"],
+    ids=["two", "below-the-root"],
 )
 def test_loops(parents: tuple[Parent, ...], loops: dict[str, str]) -> None:
     found = decide(*parents, others={"a": "a document", "o": "a document"})
@@ -181,6 +180,17 @@ def test_loops(parents: tuple[Parent, ...], loops: dict[str, str]) -> None:
         assert set(found[name].in_force) == before, "the last good stays"
     if "o" in found:
         assert set(found["o"].in_force) == {"x"}
+
+
+def test_the_document_of_a_parent_in_its_own_folder_belongs_to_whoever_else_has_it() -> None:
+    written = decide(parent("a", ["a", "x"]), others={"a": "a document of the fleet"})["a"]
+    assert (set(written.in_force), written.refused, written.loop) == ({"x"}, {}, "")
+    found = decide(parent("root", ["a"], ["a"]), parent("a", ["a", "x"]))
+    assert set(found["root"].in_force) == {"a"}
+    assert (set(found["a"].in_force), found["a"].chain) == ({"x"}, ("root", "a"))
+    assert not found["a"].refused
+    left = decide(parent("root", [], ["a"]), parent("a", ["a", "x"], ["x"]))
+    assert not left["root"].in_force, "nobody keeps itself"
 
 
 def test_a_loop_through_a_set() -> None:
