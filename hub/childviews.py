@@ -49,6 +49,17 @@ def shown(state: State, id_: TargetId, status: TargetStatus, of: Shown) -> Targe
     )
 
 
+def are_in_force(state: State, id_: TargetId) -> bool:
+    """Whether an Application's children are in force as it renders them, or rendered them where it is pinned."""
+    choice = _choice(state, id_)
+    return choice is None or not (_is_on_its_way_back(state, id_, choice) or choice.pending)
+
+
+def _is_on_its_way_back(state: State, id_: TargetId, choice: Choice) -> bool:
+    pin = state.pins.get(id_)
+    return pin is not None and pin.bundle not in ("", choice.artifact)
+
+
 def message(state: State, id_: TargetId) -> str:
     """Say what of an Application's children is not as it renders them; empty when all are."""
     choice = _choice(state, id_)
@@ -56,7 +67,7 @@ def message(state: State, id_: TargetId) -> str:
         return ""
     pin = state.pins.get(id_)
     parts = [text for text in (pin.words if pin else "", choice.loop) if text]
-    if pin and pin.bundle not in ("", choice.artifact):
+    if _is_on_its_way_back(state, id_, choice):
         parts.append("its documents of then are not in force yet")
     elif choice.pending:
         parts.append(f"{len(choice.pending)} of its documents are not in force yet")

@@ -126,6 +126,7 @@ class Views:
             pinned=pin.words if pin is not None else "",
             parents=application.parents,
             children=childviews.rows(self.state, id_, self._status),
+            children_in_force=childviews.are_in_force(self.state, id_),
             windows=self._windows(application),
         )
 

@@ -213,7 +213,7 @@ def _wait_brought(hub: Connection, name: str, timeout: float) -> Exit:
     with progress("waiting for its documents to come back"):
         while True:
             detail = hub.get(f"apps/{segment(name)}", api.AppDetail)
-            if "are not in force yet" not in detail.app.message:
+            if detail.children_in_force:
                 return Exit.OK
             if time.monotonic() >= deadline:
                 break

@@ -113,6 +113,8 @@ class AppDetail(Row, frozen=True, kw_only=True):
     """The Applications whose manifests brought it (app of apps), the outermost first."""
     children: tuple[ChildRow, ...] = ()
     """What its own manifests bring to the fleet."""
+    children_in_force: bool = True
+    """Whether these are in force as it renders them, or as they were when a person brought it back to that."""
     windows: Windows | None = None
     """Null: no sync window of its project matches it."""
 

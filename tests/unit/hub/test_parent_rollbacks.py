@@ -46,6 +46,7 @@ async def back(hub: Hub, *, to: int = 0, pin: bool = True, prune: bool = False) 
         ROOT, Wish(to=to, pin=pin, prune=prune, reason="it broke")
     )
     assert operation is None, "no agent would end it"
+    assert not childviews.are_in_force(hub.state, ROOT)
     return await hub.work()
 
 
@@ -56,6 +57,7 @@ async def test_the_documents_of_that_day_come_back_and_stay(hub: Hub) -> None:
     assert await back(hub) == ["root", "web-0", "web-1", "web-2"]
     assert namespace(hub, "web-0") == "argocd"
     assert [item.initiated_by for item in hub.history.of(ROOT)][-1] == "rollback to 1"
+    assert childviews.are_in_force(hub.state, ROOT)
     sync, health, message = shown(hub, "hub/root")
     assert (sync, health) == (Sync.OUT_OF_SYNC, Health.HEALTHY)
     assert "rolled back to deployment 1" in message
