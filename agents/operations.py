@@ -105,6 +105,8 @@ def choose(
             return replace(chosen, answer=late)
         if problem := _problem(operation):
             return replace(chosen, answer=_answer(operation, Stage.FAILED, now, problem))
+        if not want.artifact:
+            continue  # nothing to bring it to yet: doing nothing would pass for a sync that succeeded
         return _instead(chosen, _started(operation.id, want, now, operation), operation)
     return _by_itself(chosen, want, now)
 
@@ -263,7 +265,7 @@ def mode_of(choice: Choice, want: Want) -> Mode:
         case Stage.FAILING:
             return Mode.FAIL
         case Stage.RUNNING:
-            if want.gated:
+            if want.gated or not want.artifact:
                 return Mode.PLAIN
             return Mode.HOLD if record.failed else Mode.WORK
         case Stage.FAILED | Stage.RETRYING:

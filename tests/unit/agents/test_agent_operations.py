@@ -82,6 +82,18 @@ def test_what_is_asked_for(
     assert kept == after
 
 
+def test_what_is_asked_for_waits_for_an_artifact() -> None:
+    nothing = replace(MANUAL, artifact="")
+    chosen = operations.choose([asked("a")], None, None, nothing, NOW)
+    assert (chosen.operation, chosen.record, chosen.answer) == (None, None, None)
+    late = operations.choose([asked("a", not_after=PAST)], None, None, nothing, NOW)
+    assert late.answer is not None
+    assert late.answer.stage is Stage.EXPIRED
+    begun = operations.choose([asked("a")], RUNNING, None, nothing, NOW)
+    assert begun.record == RUNNING
+    assert operations.mode_of(begun, nothing) is Mode.PLAIN
+
+
 @pytest.mark.parametrize(
     ("wanted", "stage"),
     [

@@ -283,6 +283,20 @@ async def test_sync_operation_prunes_only_when_asked(spoke: Any, make: Any) -> N
     await spoke.until(lambda: spoke.status("app").operation.phase == "Succeeded")
 
 
+async def test_a_sync_asked_for_before_there_is_an_artifact_waits_for_it(
+    spoke: Any, make: Any
+) -> None:
+    """A hub that starts hands out what is asked of a target before it has rendered it."""
+    operation = Operation(id="op1", target="app", kind="sync")
+    spoke.assign(make.section("app", "", automated=False), operations=(operation,))
+    await spoke.idle()
+    assert spoke.status("app").operation is None
+    digest = await spoke.artifact(make.config_map("a"))
+    spoke.assign(make.section("app", digest, automated=False), operations=(operation,))
+    await spoke.until(lambda: spoke.status("app").applied == digest)
+    assert spoke.status("app").operation.phase == "Succeeded"
+
+
 async def test_late_operation_expires(spoke: Any, make: Any) -> None:
     digest = await spoke.artifact(make.config_map("a", x="1"))
     late = Operation(id="op1", target="app", kind="sync", not_after="2025-01-01T00:00:00+00:00")
