@@ -7,7 +7,6 @@ import gc
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -63,9 +62,6 @@ from hub.world import Worlds
 
 log = structlog.get_logger(__name__)
 
-FULL_EVALUATION = timedelta(minutes=10)
-"""How often the fleet is evaluated although nothing happened."""
-
 
 def load(path: Path) -> HubSettings:
     """Read hub.yaml; raises BadInput with file, line and field."""
@@ -85,6 +81,7 @@ class Hub:
     clock: Clock
     state: State
     queues: Queues
+    joints: Joints
     records: Records
     accepted: Accepted
     worlds: Worlds
@@ -129,8 +126,8 @@ class Hub:
     async def evaluate(self, key: str) -> Outcome:
         await self.evaluator.reconcile(key)
         due = self.worlds.answers.next_due() if self.worlds.answers else None
-        full = FULL_EVALUATION.total_seconds()
-        return RequeueAfter(full if due is None else min(full, max(1.0, due)))
+        full = self.joints.everything_in()
+        return RequeueAfter(max(1.0, full if due is None else min(full, due)))
 
     async def dispatch(self, cluster: ClusterName) -> Outcome:
         outcome = await self.dispatcher.reconcile(cluster)
@@ -297,6 +294,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         cluster_uid=lambda name: uid_of(authority.identity(name)),
         removing=records.is_removing,
         assigned=joints.assigned,
+        turned=joints.turned,
         approval_used=records.used,
         gate=rollouts.gate,
         keeps=rollouts.stays,
@@ -409,6 +407,7 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         clock=clock,
         state=state,
         queues=queues,
+        joints=joints,
         records=records,
         accepted=accepted,
         worlds=worlds,

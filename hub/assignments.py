@@ -196,12 +196,18 @@ class AssignmentRecords:
         return self._install(cluster, new)
 
     async def forget(self, cluster: ClusterName) -> None:
-        """Drop a removed cluster's assignment; should it join again, generations go on from there."""
+        """Drop a removed cluster's assignment; should it join again, generations go on from there.
+
+        It may be dropped already: removals that a stop cut short begin anew, and two people may ask for the same one.
+        """
         line = self._lines.setdefault(cluster, _Line())
         async with line.writing:
-            last = str(self.generation(cluster)).encode()
+            if line.is_gone:
+                return
+            last = max(self.generation(cluster), await self.past_generation(cluster))
             await self.store.commit(
-                Delete(Kind.ASSIGNMENTS, cluster), Put(Kind.META, f"{_PAST}{cluster}", last)
+                Delete(Kind.ASSIGNMENTS, cluster),
+                Put(Kind.META, f"{_PAST}{cluster}", str(last).encode()),
             )
             line.is_gone = True
             if self._lines.get(cluster) is line:

@@ -47,6 +47,8 @@ class Dispatcher:
     """Whether an admin asked to take everything off the cluster (``cluster remove --cascade``)."""
     assigned: Callable[[frozenset[TargetId]], None]
     """Told which targets were assigned another digest."""
+    turned: Callable[[frozenset[TargetId]], None]
+    """Told which targets began to wait for another cluster, or wait no more: those that need them look again."""
     approval_used: Callable[[str], Awaitable[None]]
     """Told the subject of an approval that has served."""
     gate: Callable[[Target], Gate | None]
@@ -63,7 +65,11 @@ class Dispatcher:
         if not uid or not self.state.desired.evaluated:
             return Done()
         record = self.assignments.get(cluster)
+        waited = self.state.waiting(cluster)
         draft = self._draft(cluster, record)
+        turned = waited ^ self.state.waiting(cluster)
+        if turned:
+            self.turned(turned)
         if record is None or self._differs(cluster, uid, record, draft):
             await self._commit(cluster, uid, record, draft)
         await self._spend_approvals(cluster)

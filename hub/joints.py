@@ -33,7 +33,7 @@ from hub.state import Desired, State
 FLEET_KEY = "fleet"
 """The one key of evaluation."""
 EVERYTHING = timedelta(minutes=10)
-"""How often every target is looked at and every cluster dispatched: versions of charts, keys, what expired."""
+"""How often at least all is evaluated, looked at and dispatched, whatever is known: versions of charts, keys, what expired."""
 COALESCE = 0.02
 """Seconds that a cluster's dispatch waits for more news of the same kind."""
 RENDERING = 0.1
@@ -153,6 +153,10 @@ class Joints:
                 self.queues.history.add(TargetId(cluster, parent))
         self._look_again()
 
+    def everything_in(self) -> float:
+        """Seconds until an evaluation looks at everything; without one by then nothing would."""
+        return max(0.0, self._everything_at - self.clock.monotonic())
+
     def _is_everything_due(self) -> bool:
         desired, before = self.state.desired, self._seen
         now = self.clock.monotonic()
@@ -192,8 +196,10 @@ class Joints:
         return {*self.state.desired.clusters, *self.agents(), *self.records.removing()}
 
     def _clusters_with_news(self) -> set[ClusterName]:
-        """Where targets are other ones, or where some are still to leave."""
+        """Where targets are other ones, or where some are still to leave, also after they had moved away."""
         before, now = self._placement.on_cluster, self.state.placement.on_cluster
+        places = self.state.placement.places
+        gone = set() if places is self._placement.places else self._placement.places.keys() - places
         leaving = self.state.assigned.keys() - self.state.desired.targets.keys()
         return {
             *renewed(now, before),
@@ -201,6 +207,7 @@ class Joints:
             *self._other_clusters(),
             *self.records.removing(),
             *(id_.cluster for id_ in leaving),
+            *(name for name, known in self.state.statuses.items() if not gone.isdisjoint(known)),
         }
 
     def _other_clusters(self) -> set[ClusterName]:
@@ -261,6 +268,11 @@ class Joints:
         for id_ in moved & self.state.pins.keys():
             self.queues.history.add(id_)
         for name in self.state.waiting_clusters(moved):
+            self.queues.clusters.add(name)
+
+    def turned(self, ids: frozenset[TargetId]) -> None:
+        """Targets began to wait for another cluster, or wait no more, maybe without another digest."""
+        for name in self.state.waiting_clusters(ids):
             self.queues.clusters.add(name)
 
     def status_changed(self, cluster: ClusterName, changed: frozenset[TargetId]) -> None:

@@ -17,6 +17,7 @@ from fleet.git.urls import canonical
 from fleet.model.application import Application
 from fleet.model.identity import AppName
 from fleet.model.world import Tree, TreeRequest, Unavailable
+from fleet.render.planning import is_chart
 
 CHARTS = ""
 """Stands for every chart repository: nobody tells that one of these moved."""
@@ -126,7 +127,7 @@ class SourceIndex:
 def _read(application: Application) -> Set[Place]:
     return {
         Place(CHARTS, "", "")
-        if source.chart
+        if is_chart(source)
         else Place(source.repo_url, source.target_revision, source.path)
         for source in application.sources
     }

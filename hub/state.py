@@ -204,6 +204,13 @@ class State:
             if user.cluster != id_.cluster
         )
 
+    def waiting(self, cluster: ClusterName) -> frozenset[TargetId]:
+        """Return the targets of a cluster that wait at the hub for a dependency on another one."""
+        pending = _Pending(self.decisions)
+        return frozenset(
+            target.id for target in self.on_cluster(cluster).values() if target.id in pending
+        )
+
     def offer(self, target: TargetId) -> Offer | None:
         """Return what a target on the management cluster is to bring to the fleet: as git says, or as it is pinned."""
         pin = self.pins.get(target)

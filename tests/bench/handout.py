@@ -148,6 +148,7 @@ class Handout:
             cluster_uid=lambda name: f"uid-{name}",
             removing=lambda _name: False,
             assigned=self.joints.assigned,
+            turned=self.joints.turned,
             approval_used=self.path.evaluator.approval_used,
             gate=lambda _target: None,
             keeps=lambda _id: False,

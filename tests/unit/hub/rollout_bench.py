@@ -114,6 +114,7 @@ class Bench:
             cluster_uid=lambda name: f"uid-{name}",
             removing=lambda _name: False,
             assigned=lambda _moved: None,
+            turned=lambda _ids: None,
             approval_used=self.used,
             gate=self.rollouts.gate,
             keeps=self.rollouts.stays,

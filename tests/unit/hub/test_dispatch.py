@@ -31,7 +31,7 @@ from hub.operations import LIFETIME, Operations
 from hub.sections import section_for
 from hub.state import Desired, Pin, State
 
-ONE, TWO = ClusterName("one"), ClusterName("two")
+ONE, TWO, THREE = ClusterName("one"), ClusterName("two"), ClusterName("three")
 
 
 def cluster(name: ClusterName) -> Cluster:
@@ -89,6 +89,7 @@ class Bench:
     key: SigningKey = field(default_factory=SigningKey.generate)
     removing: set[str] = field(default_factory=set)
     assigned: list[frozenset[TargetId]] = field(default_factory=list)
+    turned: list[frozenset[TargetId]] = field(default_factory=list)
     gates: dict[TargetId, Gate] = field(default_factory=dict)
     kept: set[TargetId] = field(default_factory=set)
 
@@ -113,6 +114,7 @@ class Bench:
             cluster_uid=lambda name: f"uid-{name}",
             removing=lambda name: name in self.removing,
             assigned=self.assigned.append,
+            turned=self.turned.append,
             approval_used=self.used,
             gate=lambda target: self.gates.get(target.id),
             keeps=lambda id_: id_ in self.kept,
@@ -287,6 +289,27 @@ async def test_a_chain_over_clusters_moves_in_order(bench: Bench) -> None:
     assert (await bench.sections(ONE))["c"].artifact == "c1"
 
 
+async def test_what_ceases_to_wait_by_itself_is_told_to_what_waits_for_it(bench: Bench) -> None:
+    """It is assigned nothing else then: its new artifact was taken back."""
+    wanted = (target("one/web", "two/api"), target("two/api", "three/db"), target("three/db"))
+    bench.want(*wanted, clusters=(ONE, TWO, THREE))
+    bench.rendered(web="d1", api="d1", db="d1")
+    for name, app in ((THREE, "db"), (TWO, "api"), (ONE, "web")):
+        await bench.dispatch(name)
+        bench.state.statuses[name] = {app: good(app, "d1")}
+    bench.rendered(web="d2", api="d2", db="d2")
+    await bench.dispatch(THREE, TWO, ONE)
+    assert bench.turned == [{TargetId.parse("two/api")}, {TargetId.parse("one/web")}]
+    bench.rendered(web="d2", api="d1", db="d2")
+    bench.turned.clear()
+    bench.assigned.clear()
+    await bench.dispatch(TWO, ONE)
+    assert bench.assigned == [{TargetId.parse("one/web")}]
+    assert bench.turned == [{TargetId.parse("two/api")}, {TargetId.parse("one/web")}]
+    await bench.dispatch(THREE, TWO, ONE)
+    assert len(bench.turned) == 2
+
+
 async def test_a_restart_keeps_everything_even_before_rendering(bench: Bench) -> None:
     bench.want(target("one/web"))
     bench.rendered(web="d1")
@@ -434,6 +457,23 @@ async def test_a_cluster_that_comes_again_goes_on_counting(bench: Bench) -> None
     bench.rendered(web="d3")
     await bench.dispatch(ONE)
     assert bench.head(ONE).generation == 4
+
+
+async def test_a_removal_that_is_done_twice_counts_on_all_the_same(bench: Bench) -> None:
+    """By two people at once, and by a hub that was stopped in the middle of it."""
+    bench.want(target("one/web", "two/db"), target("two/db"))
+    bench.rendered(web="d1", db="d2")
+    await bench.dispatch(ONE)
+    bench.store.gate = asyncio.Event()
+    removals = [asyncio.create_task(bench.assignments.forget(ONE)) for _ in range(2)]
+    await asyncio.sleep(0)
+    bench.store.gate.set()
+    await asyncio.gather(*removals)
+    assert await bench.assignments.past_generation(ONE) == 1
+    bench.start()
+    await bench.assignments.restore()
+    await bench.assignments.forget(ONE)
+    assert await bench.assignments.past_generation(ONE) == 1
 
 
 async def test_what_is_still_applied_stays_readable_and_a_report_alone_opens_nothing(

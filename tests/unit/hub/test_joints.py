@@ -14,7 +14,8 @@ from fleet.model.application import Application, Destination, Source
 from fleet.model.cluster import Cluster, default_server
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.project import AppProject
-from fleet.model.target import Target
+from fleet.model.report import TargetStatus
+from fleet.model.target import Edge, Reference, ReferenceKind, Target
 from fleet.moves import Candidate
 from fleet.runtime.clock import Clock
 from fleet.testing.clock import FakeClock
@@ -255,6 +256,24 @@ async def test_what_left_is_forgotten_and_its_cluster_dispatched_until_it_is_gon
         fleet.forget()
 
 
+async def test_what_went_everywhere_concerns_a_cluster_that_it_had_moved_away_from() -> None:
+    """Its agent may still have it, and was told to leave it alone because it was somewhere else."""
+    fleet = Fleet(WEB_ONE, wanted("two/db"))
+    fleet.state.statuses[ONE] = {"db": cast("TargetStatus", None)}
+    fleet.evaluate(WEB_ONE)
+    assert await fleet.dispatched() >= {"one"}
+
+
+async def test_what_waits_for_a_target_is_dispatched_when_that_waits_no_more() -> None:
+    edge = Edge(
+        reference=Reference(kind=ReferenceKind.CLUSTER, name="db", text="cluster/one/db"),
+        targets=(DB,),
+    )
+    fleet = Fleet(DB_ONE, replace(API_TWO, edges=(edge,)))
+    fleet.joints.turned(frozenset({DB}))
+    assert await fleet.dispatched() == {"two"}
+
+
 async def test_readers_of_a_repository_that_moved_are_looked_at_the_touched_first() -> None:
     fleet = Fleet(WEB_ONE, DB_ONE, API_TWO, OWN)
     fleet.touched = {"db"}
@@ -296,7 +315,11 @@ async def test_what_concerns_all_makes_all_looked_at(others: dict[str, Any]) -> 
 
 async def test_now_and_then_everything_is_looked_at() -> None:
     fleet = Fleet(WEB_ONE, API_TWO)
-    await fleet.clock.advance(EVERYTHING.total_seconds())
+    await fleet.clock.advance(EVERYTHING.total_seconds() / 4)
+    fleet.evaluate(WEB_ONE, API_TWO)
+    assert fleet.joints.everything_in() == EVERYTHING.total_seconds() * 3 / 4
+    fleet.forget()
+    await fleet.clock.advance(fleet.joints.everything_in())
     fleet.evaluate(WEB_ONE, API_TWO)
     assert sorted(await fleet.looked_at()) == ["one/web", "two/api"]
     assert await fleet.dispatched() == {"one", "two"}

@@ -14,11 +14,12 @@ from hub.sourceindex import CHARTS, Place, Seen, SourceIndex
 
 URL = "https://git.example.com/team/apps.git"
 OTHER = "https://git.example.com/team/other.git"
+OCI = "oci://registry.example.com/charts/web"
 SPELLED = "https://git.example.com:443/team/apps"
 
 sources = st.builds(
     Source,
-    repo_url=st.sampled_from((URL, OTHER, SPELLED, "not a URL")),
+    repo_url=st.sampled_from((URL, OTHER, SPELLED, "not a URL", OCI)),
     path=st.sampled_from(("a", "b")),
     chart=st.sampled_from(("", "", "web")),
 )
@@ -59,9 +60,16 @@ def test_what_is_remembered_is_what_is_made_from_nothing(
             source.repo_url
             for item in fleet.values()
             for source in item.sources
-            if not source.chart
+            if not source.chart and source.repo_url != OCI
         }
         before = fleet
+
+
+def test_a_chart_in_a_registry_is_no_repository_that_anybody_fetches() -> None:
+    index = SourceIndex()
+    index.follow({AppName("web"): application("web", Source(repo_url=OCI))})
+    assert index.repositories() == set()
+    assert [*index.readers((CHARTS,), lambda _place: True)] == ["web"]
 
 
 def test_readers_are_found_however_they_write_the_url() -> None:
