@@ -158,7 +158,9 @@ def _split_port(url: str, hostport: str, scheme: str) -> tuple[str, int]:
 def _check_path(url: str, path: str) -> None:
     decoded = unquote(path)
     if _HIDDEN.search(decoded) or not decoded.isprintable():
-        raise _denied(url, "hides a character that cannot be seen, or a backslash, in percent-encoding")
+        raise _denied(
+            url, "hides a character that cannot be seen, or a backslash, in percent-encoding"
+        )
     if decoded.count("/") != path.count("/"):
         raise _denied(url, "hides a slash in percent-encoding")
     if {".", ".."} & set(decoded.split("/")):
