@@ -46,6 +46,8 @@ class _Input:
     resolved: tuple[ResolvedSource, ...]
     capabilities: Capabilities
     management: bool
+    repositories: frozenset[str] = field(default=frozenset(), compare=False)
+    """Of the charts that what was rendered depends on: its project permitted them."""
 
     def is_same(self, other: _Input) -> bool:
         """Compare by value; to Python 1 and true are equal, but not to a chart."""
@@ -131,20 +133,27 @@ class Renderings:
         management = cluster is not None and cluster.management
         made_of = _Input(application, resolved, self._capabilities(id_), management)
         known = self._inputs.get(id_)
-        if known is not None and known.is_same(made_of):
+        permits = partial(self._permits, application.project)
+        if known is not None and known.is_same(made_of) and all(map(permits, known.repositories)):
             return
+        asked: set[str] = set()
+
+        def asks(repo_url: str) -> bool:
+            asked.add(repo_url)
+            return permits(repo_url)
+
         rendering = await self.renderer.render(
             application,
             resolved,
             made_of.capabilities,
             refresh=id_ in self._anew,
-            permits=partial(self._permits, application.project),
+            permits=asks,
         )
         self._anew.discard(id_)
         offer = None
         if management:
             rendering, offer = await self._split(id_, application, rendering)
-        self._inputs[id_] = made_of
+        self._inputs[id_] = replace(made_of, repositories=frozenset(asked))
         self._rendered(id_, rendering)
         self._offer(id_, offer)
 

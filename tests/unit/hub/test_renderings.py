@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -9,8 +10,10 @@ import pytest
 
 from fleet.codec.canonical import Digest
 from fleet.codec.jsontypes import JsonValue
+from fleet.errors import Denied
 from fleet.model.application import Application, Destination, HelmOptions, Source
 from fleet.model.identity import AppName, TargetId
+from fleet.model.project import AppProject
 from fleet.model.target import Target
 from fleet.render.renderer import Renderer
 from fleet.render.request import Rendering, ResolvedSource
@@ -27,14 +30,20 @@ class Counting:
 
     digest: Digest
     renders: int = 0
+    chart: str = ""
+    """Repository of a chart that what is rendered depends on."""
 
     async def resolve(self, application: Application) -> tuple[ResolvedSource, ...]:
         return tuple(
             ResolvedSource(source=source, revision="commit") for source in application.sources
         )
 
-    async def render(self, *_arguments: object, **_named: object) -> Rendering:
+    async def render(
+        self, *_arguments: object, permits: Callable[[str], bool], **_named: object
+    ) -> Rendering:
         self.renders += 1
+        if self.chart and not permits(self.chart):
+            raise Denied(f"its dependency comes from {self.chart!r}, which is not allowed")
         return Rendering(
             artifact=self.digest, objects=0, kinds={}, warnings=(), revision="commit",
             closure=self.digest, from_cache=False,
@@ -74,9 +83,13 @@ class Bench:
         )
         return cls(renderer, renderings, state)
 
-    async def renders(self, wanted: Application) -> int:
+    async def renders(self, wanted: Application, *repositories: str) -> int:
+        """How often it was rendered, in a project that permits these repositories."""
         target = Target(id=ID, application=wanted)
-        self.state.replace_desired(Desired(targets={ID: target}, evaluated=True))
+        project = AppProject(name="default", source_repos=repositories)
+        self.state.replace_desired(
+            Desired(targets={ID: target}, projects={"default": project}, evaluated=True)
+        )
         await self.renderings.reconcile(ID)
         return self.renderer.renders
 
@@ -92,3 +105,15 @@ async def test_another_value_is_another_rendering(before: JsonValue, after: Json
     assert await bench.renders(application(before)) == 1
     assert await bench.renders(application(after)) == 2
     assert await bench.renders(application(after)) == 2
+
+
+async def test_a_chart_that_the_project_permits_no_more_is_used_no_more() -> None:
+    bench = await Bench.make()
+    bench.renderer.chart = "https://charts.example.com"
+    assert await bench.renders(application(1), "https://charts.example.com") == 1
+    assert await bench.renders(application(1), "*") == 1
+    with pytest.raises(Denied):
+        await bench.renders(application(1), "https://git.example.com/*")
+    assert "not allowed" in bench.state.candidates[ID].error
+    assert await bench.renders(application(1), "*") == 3
+    assert not bench.state.candidates[ID].error
