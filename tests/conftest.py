@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +17,7 @@ import hypothesis
 import pytest
 
 from fleet.errors import FleetError
+from fleet.testing import fleets
 from fleet.testing import tools as program_tools
 from fleet.testing.controlplane import (
     ClusterSource,
@@ -77,6 +78,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.stash[_GROUP] = group
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: -waiting.get(item.stash[_GROUP], 0))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test of a fleet that failed shows the ends of the daemons' logs, which go with their folder."""
+    report = yield
+    if report.failed and item.get_closest_marker("controlplane"):
+        asked = list(getattr(item, "funcargs", {}).values())
+        own = [fleet for fleet in fleets.running if any(fleet is other for other in asked)]
+        for fleet in own or fleets.running:
+            report.sections += fleet.logs()
+    return report
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

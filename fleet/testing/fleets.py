@@ -119,10 +119,17 @@ class Fleet:
         self.estate.add_cluster(name, plane.kubeconfig_of(AGENT), start=start, **add)
 
     def __enter__(self) -> Fleet:
+        running.append(self)
         return self
 
     def __exit__(self, *_error: object) -> None:
+        running[:] = [other for other in running if other is not self]
         self.estate.stop()
+
+    def logs(self, lines: int = 60) -> list[tuple[str, str]]:
+        """The ends of the daemons' logs, by name."""
+        daemons = (self.estate.hub, *(each.agent for each in self.estate.members.values()))
+        return [(daemon.name, daemon.tail(lines)) for daemon in daemons]
 
     # doing
 
@@ -247,6 +254,10 @@ class Fleet:
             float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}(\{{| )", line)
         ]
         return sum(values)
+
+
+running: list[Fleet] = []
+"""The fleets that run at the moment, as far as ``with`` ends them."""
 
 
 # addresses and documents

@@ -8,7 +8,7 @@ Tests judge by the API servers and their audit logs.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -40,26 +40,10 @@ def fleet(
         agent=QUICK_LINK,
         environment=tools.environment(),
     ) as started:
-        _running.append(started)
         yield started
-        _running.remove(started)
 
 
 _names = itertools.count(1)
-_running: list[Fleet] = []
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that failed shows the ends of the daemons' logs, which go with their folder."""
-    report = yield
-    if report.failed and "/e2e/" in item.nodeid:
-        for fleet in _running:
-            daemons = (fleet.estate.hub, *(each.agent for each in fleet.estate.members.values()))
-            report.sections += [(daemon.name, daemon.tail(40)) for daemon in daemons]
-    return report
 
 
 @pytest.fixture
@@ -81,8 +65,6 @@ def new_fleet(
             planes = dict(zip(names, started, strict=True))
             folder = tmp_path_factory.mktemp("own-fleet")
             new = Fleet.start(folder, planes, environment=tools.environment(), **more)  # type: ignore[arg-type]
-            _running.append(new)
-            stack.callback(_running.remove, new)
             return stack.enter_context(new)
 
         yield start
