@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from fleet import guard
-from fleet.argo.children import GROUP, Child, Offer
+from fleet.argo.children import GROUP, Child, Offer, key_of
 from fleet.argo.permissions import permits_namespace, permits_object, rules_for
 from fleet.argo.reading import Problem
 from fleet.errors import Where
@@ -48,6 +48,8 @@ class Parent:
     """Why nothing of it may change now."""
     denied: Mapping[str, str] = field(default_factory=dict)
     """Children that its project does not permit, with the reason."""
+    is_leaving: bool = False
+    """Whether it is on its way out: it brings and lets go nothing any more, for that would go, or not, with it."""
     is_gone: bool = False
     leaves_children: bool = False
     """Whether its children stay when it goes: it has no resources finalizer."""
@@ -61,6 +63,8 @@ class Fleet:
     """Keys that somebody else has, a document of a fleet repository or a set, with who that is: they come first."""
     makes: Mapping[str, frozenset[AppName]] = field(default_factory=dict)
     """Applications that each ApplicationSet makes now."""
+    leaving: Set[str] = frozenset()
+    """Keys that were seen leaving, of whomever: without those that somebody has again."""
     rated: Set[str] = frozenset()
     """Kinds whose health waves wait for."""
     healthy: Set[str] = frozenset()
@@ -103,11 +107,48 @@ def made_by(appset: str) -> str:
 
 
 def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:
-    """Decide for all parents together."""
+    """Decide for all parents together; those that turn out to be leaving bring nothing to what stays."""
     known = {
         parent.name: _without_itself(parent)
         for parent in sorted(parents, key=lambda each: each.name)
     }
+    while True:
+        choices = _choose(known, fleet)
+        leaving = _leaving(known, choices, fleet)
+        fresh = {
+            name: replace(parent, is_leaving=True)
+            for name, parent in known.items()
+            if name in leaving and not (parent.is_leaving or parent.is_gone)
+        }
+        if not fresh:
+            return choices
+        known |= fresh
+
+
+def _leaving(
+    known: Mapping[AppName, Parent], choices: Mapping[AppName, Choice], fleet: Fleet
+) -> set[str]:
+    """Name what is on its way out by a decision, with what parents that are leaving will take with them."""
+    kept = {key for choice in choices.values() for key in choice.in_force}
+    found = set(fleet.leaving - fleet.others.keys() - kept)
+    found |= {key for choice in choices.values() for key in choice.leaving}
+    wanted = {
+        key
+        for parent in known.values()
+        if parent.offer and not (parent.is_leaving or parent.is_gone)
+        for key in parent.offer.children
+    }
+    for parent in known.values():
+        if parent.is_leaving and not (parent.is_gone or parent.leaves_children):
+            in_force = choices[parent.name].in_force
+            found |= {key for key, child in in_force.items() if child.is_deleted} - wanted
+    for name, made in fleet.makes.items():
+        if key_of("ApplicationSet", name) in found:
+            found |= {app for app in made if fleet.others.get(app) in (None, made_by(name))}
+    return found
+
+
+def _choose(known: Mapping[AppName, Parent], fleet: Fleet) -> dict[AppName, Choice]:
     owners = _owners(known, fleet)
     chains = _Chains(owners, fleet)
     loops = {name: loop for name in known if (loop := chains.loop(known[name]))}
@@ -257,7 +298,7 @@ def _owners(
             continue
         offered = parent.offer.children if parent.offer and parent.name not in blocked else None
         for key, child in (offered or {}).items():
-            if not child.error and key not in parent.denied:
+            if not (child.error or parent.is_leaving) and key not in parent.denied:
                 claims[key].append(parent.name)
         for key in parent.in_force:
             if offered is None or key in offered:
@@ -295,7 +336,7 @@ class _Chains:
 
     def loop(self, parent: Parent) -> tuple[str, tuple[AppName, ...]] | None:
         """The way round that a parent's offer closes: its text, and those on it."""
-        if parent.offer is None or parent.is_gone:
+        if parent.offer is None or parent.is_gone or parent.is_leaving:
             return None
         chain = self.of(parent.name)
         for key in sorted(parent.offer.children):
@@ -329,6 +370,9 @@ def _adopt(
     loop: str,
 ) -> _Adoption:
     adoption = _Adoption(chain, loop, dict(parent.in_force), waits_for=parent.waits_for)
+    if parent.is_leaving and not parent.is_gone:
+        adoption.waits_for = parent.waits_for or "it is leaving"
+        return adoption
     if parent.offer is None or parent.is_gone:
         return adoption
     usable: dict[int, list[Child]] = defaultdict(list)

@@ -57,6 +57,10 @@ class Adoption:
     """What does not render, and may bring what leaves elsewhere."""
     confirmed: Set[str] | None = None
     """What left and was seen leaving before everything was rendered; None: no manifests bring anything."""
+    is_early: bool = False
+    """Whether something could go if nothing new came into force: it is looked at again when that is rendered."""
+    kept_back: frozenset[AppName] = frozenset()
+    """Parents that may bring nothing because they were seen leaving."""
     awaited: frozenset[TargetId] = frozenset()
     being_rendered: frozenset[TargetId] = frozenset()
     awaited_children: frozenset[AppName] = frozenset()
@@ -72,6 +76,10 @@ class Adoption:
         changed = any(targets.get(id_) != target for id_, target in self.targets.items())
         judged = not self.parents or projects == self.judged_by
         return changed or not judged or not self.parents <= applications
+
+    def is_outdated(self, leaving: Set[str]) -> bool:
+        """Whether it is to be decided again: what may go by now, or what a parent brings that does not leave after all."""
+        return self.is_early or not self.kept_back <= leaving
 
     def hears_of(self, sets: Mapping[str, SetStatus]) -> bool:
         """Whether a set that a wave waits for is Healthy by its new result; one with a rollout tells of itself."""
@@ -141,9 +149,16 @@ class Children:
             approvals=judge.approvals,
             documents=self.parents.documents,
         )
-        confirmed = self._confirm(claims, judge)
         facts = {fact.parent.name: fact for fact in self.parents.facts(world)}
-        choices, weights = self._choose(facts, judge, confirmed)
+        choices, weights = self._choose(facts, judge)
+        confirmed = self._confirmed | self._rendered_since(claims, judge)
+        is_moving = any(_brings(facts[name], choice) for name, choice in choices.items())
+        is_early = is_moving and confirmed != self._confirmed
+        if confirmed != self._confirmed and not is_moving:
+            self._confirmed = confirmed
+            choices, weights = self._choose(facts, judge)
+        is_joined = any(cluster.management for cluster in judge.world.clusters)
+        judge.confirmed = self._confirmed if is_joined else None
         for name, choice in choices.items():
             judge.outcome.leaving |= choice.leaving | weights[name].leaving
             self._put_in_force(facts[name], choice, weights[name], judge)
@@ -163,6 +178,12 @@ class Children:
             judged_by=judged_by,
             claims=claims,
             confirmed=judge.confirmed,
+            is_early=is_early,
+            kept_back=frozenset(
+                name
+                for name, fact in facts.items()
+                if name in self._seen_leaving and not fact.parent.is_gone
+            ),
             chains={
                 key: choices[name].chain for name, each in rows.items() for key in each.appsets
             },
@@ -174,17 +195,17 @@ class Children:
             awaited_sets=frozenset(key.partition("/")[2] for key in awaited if "/" in key),
         )
 
-    def _confirm(self, claims: Claims, judge: Judge) -> frozenset[str]:
-        """Note what may go: it was seen leaving before everything was rendered, and nobody is known who may bring it."""
+    def _rendered_since(self, claims: Claims, judge: Judge) -> frozenset[str]:
+        """Name what was seen leaving before everything was rendered, and of which nobody is known who may bring it.
+
+        It may go, unless something new comes into force now: that is to be rendered first, and may bring or break it.
+        """
         if self.parents.is_unsettled():
             # who does not render is not known yet, so what was approved may still have to wait
             judge.outcome.unsure |= {name for name in judge.approvals if name.startswith(REMOVALS)}
-        else:
-            waits = claims.of(self._seen_leaving, confirmed=self._confirmed)
-            self._confirmed |= self._seen_leaving - waits.waiting()
-        is_joined = any(cluster.management for cluster in judge.world.clusters)
-        judge.confirmed = self._confirmed if is_joined else None
-        return self._confirmed
+            return frozenset()
+        waits = claims.of(self._seen_leaving, confirmed=self._confirmed)
+        return self._seen_leaving - waits.waiting()
 
     def follow(self, leaving: Iterable[str]) -> None:
         """Note what was seen leaving: once everything is rendered again it may go."""
@@ -224,14 +245,21 @@ class Children:
                 await self.parents.syncs.done(name, request)
 
     def _choose(
-        self, facts: Mapping[AppName, Fact], judge: Judge, confirmed: Set[str]
+        self, facts: Mapping[AppName, Fact], judge: Judge
     ) -> tuple[dict[AppName, Choice], dict[AppName, _Weight]]:
         """Decide until nobody else is held: what a held parent does not take stays with the one that has it."""
-        fleet = self.parents.fleet(facts.values(), judge.world, confirmed)
+        fleet = self.parents.fleet(
+            facts.values(), judge.world, confirmed=self._confirmed, leaving=self._seen_leaving
+        )
         held: dict[AppName, _Weight] = {}
         while True:
+            going = {key for weight in held.values() for key in weight.leaving}
             parents = [
-                replace(fact.parent, waits_for=held[name].message) if name in held else fact.parent
+                replace(
+                    fact.parent,
+                    waits_for=held[name].message if name in held else fact.parent.waits_for,
+                    is_leaving=name in going,
+                )
                 for name, fact in facts.items()
             ]
             choices = children.choose(parents, fleet)
@@ -321,6 +349,12 @@ class Children:
             else application.deletion is Deletion.ORPHAN,
         )
         return before if _is_same(new, before) else new
+
+
+def _brings(fact: Fact, choice: Choice) -> bool:
+    """Whether a choice puts anything in force that is not yet, or not in this version."""
+    before = fact.parent.in_force
+    return any(not child.is_same(before.get(key)) for key, child in choice.in_force.items())
 
 
 def _countable(before: Mapping[str, Child], judge: Judge) -> set[str]:

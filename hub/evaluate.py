@@ -232,7 +232,8 @@ class Evaluator:
             being_rendered=adoption.being_rendered,
             letting_go=waits.letting_go(),
             is_restless=adoption.hears_of(outcome.sets)
-            or adoption.lags(targets, applications.keys(), world.projects),
+            or adoption.lags(targets, applications.keys(), world.projects)
+            or adoption.is_outdated(outcome.leaving),
             evaluated=True,
         )
 

@@ -14,7 +14,7 @@ from fleet.argo.application import DEFAULT_NAMESPACE
 from fleet.argo.children import GROUP, Child, Item, Offer, child_of, key_of
 from fleet.children import Fleet, Parent, denial, made_by, with_brought
 from fleet.claims import Claimant
-from fleet.model.application import Application
+from fleet.model.application import Application, Deletion
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
 from fleet.model.project import DEFAULT_PROJECT, AppProject
@@ -98,6 +98,7 @@ class Parents:
             or bool(pin and pin.prune),
             waits_for=waits_for,
             denied=self._denied(offer, application, target, world),
+            leaves_children=application.deletion is Deletion.ORPHAN,
         )
         is_rendering = target is not None and not pin and self.is_rendering(target.id)
         return Fact(parent, target, application, awaited, is_rendering)
@@ -222,14 +223,17 @@ class Parents:
             if id_.cluster in own and id_ not in self.state.offers and PARENT + id_.app not in rows
         )
 
-    def fleet(self, facts: Iterable[Fact], world: World, confirmed: Set[str]) -> Fleet:
-        """What the parents are looked at against; ``confirmed`` may go."""
+    def fleet(
+        self, facts: Iterable[Fact], world: World, *, confirmed: Set[str], leaving: Set[str]
+    ) -> Fleet:
+        """What the parents are looked at against; ``leaving`` was seen to, and ``confirmed`` of it may go."""
         facts = list(facts)
         if not facts:
             return Fleet(confirmed=confirmed)  # a fleet without any does not pay for them
         return Fleet(
             others=self._others(world),
             makes=self._makes(facts),
+            leaving=leaving,
             rated=self._rated(),
             healthy=self._healthy(facts),
             confirmed=confirmed,

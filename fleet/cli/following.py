@@ -150,6 +150,7 @@ def _parents(
                 if id_
                 else "it is on no cluster",
                 denied=_denied(offer, found.targets[id_], found.check.world) if id_ else {},
+                leaves_children=application.deletion is Deletion.ORPHAN,
             )
         )
     return parents

@@ -435,6 +435,29 @@ async def test_a_set_hands_over_to_a_parent_without_a_gap(hub: Hub) -> None:
     assert all(apps == before for apps in hub.seen)
 
 
+@pytest.mark.parametrize("goes", ["p", "above"])
+async def test_a_parent_that_is_leaving_takes_nothing_with_it(hub: Hub, goes: str) -> None:
+    """What it would adopt meanwhile stays with the owner that does not prune it."""
+    quiet, above = app("quiet", automated={}), app("above")
+    leaving = app("p") if goes == "p" else above
+    shops = appset("shops", "shop")
+    await hub.commit(*MANY, quiet, leaving, above=[app("p")], quiet=[shops], p=[])
+    hub.seen.clear()
+    found = await hub.commit(*MANY, quiet, quiet=[], p=[shops])
+    assert found == ["quiet", "shop", *NAMES]
+    assert hub.parents("shop") == ("quiet",)
+
+
+async def test_a_parent_that_comes_back_brings_what_it_renders_meanwhile(hub: Hub) -> None:
+    broken = BadInput("a typo")
+    await hub.commit(*MANY[2:], app("p"), app("broken"), p=[MANY[0]], broken=broken)
+    found = await hub.commit(*MANY[2:], app("broken"), p=MANY[:2])
+    assert "p" in found, "it waits for what may bring it"
+    assert "web-0" in found
+    assert "web-1" not in found
+    assert "web-1" in await hub.commit(*MANY[2:], app("p"), app("broken"))
+
+
 async def test_the_first_owner_keeps_a_name(hub: Hub) -> None:
     await hub.commit(app("b"), b=MANY[:1])
     found = await hub.commit(app("a"), app("b"), MANY[1], a=MANY[:2])

@@ -59,6 +59,19 @@ async def test_a_document_of_the_team_waits_for_the_team(hub: Hub) -> None:
     assert all("web-0" in apps for apps in hub.seen)
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+async def test_what_left_waits_for_what_comes_in_the_same_commit_and_breaks(
+    hub: Hub, depth: int
+) -> None:
+    await hub.commit(app("l0"), WEB[0], WEB[1])
+    chain = {f"l{n}": [app(f"l{n + 1}")] for n in range(depth)}
+    found = await hub.commit(app("l0"), WEB[1], **chain, **{f"l{depth}": BROKEN})
+    assert {"web-0", f"l{depth}"} <= set(found)
+    assert hub.state.holds[f"removals/hub/l{depth}"].removed == ("web-0",)
+    await hub.commit(**{f"l{depth}": [WEB[2]]})
+    assert "web-0" not in hub.apps()
+
+
 async def test_some_of_what_left_waits_and_the_rest_goes(hub: Hub) -> None:
     no_projects = [{"group": "argoproj.io", "kind": "AppProject"}]
     narrow = project("narrow", namespaceResourceBlacklist=no_projects)
