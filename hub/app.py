@@ -356,6 +356,8 @@ def _join(settings: HubSettings, clock: Clock, adapters: Adapters) -> Hub:
         let_go=rollouts.let_go,
         children=parents,
         dismiss=dismissal.dismiss,
+        is_rendering=joints.is_rendering,
+        clock=clock,
     )
     api = Api(
         settings=settings.api,

@@ -1,6 +1,7 @@
 """What people do to an application: sync, terminate, roll back, delete. HTTP on one side, operations on the other.
 
-A sync lets git decide again: a pin of an earlier rollback ends with it. An Application that a document or a set still
+A sync lets git decide again: a pin of an earlier rollback ends with it. It is for what git says at that moment, so a target
+that is being rendered is waited for. An Application that a document or a set still
 asks for cannot be deleted here, for the next evaluation would make it again: the answer says which file to change.
 """
 
@@ -14,6 +15,7 @@ from aiohttp import web
 from fleet.errors import BadInput, NotReady
 from fleet.model.identity import TargetId
 from fleet.model.target import Target
+from fleet.runtime.clock import Clock
 from fleet.wire import api
 from fleet.wire.references import parse_resource
 from hub.history import Deployment, History
@@ -24,6 +26,10 @@ from hub.rollbacks import Rollbacks, Wish
 from hub.state import State
 
 Arguments = dict[str, str | bool | int | list[str]]
+
+PATIENCE = 10.0
+"""Seconds that a sync waits for its target's rendering: a chart that hangs holds it no longer."""
+_LOOK = 0.05
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +47,9 @@ class AppOperations:
     children: Parents
     dismiss: Callable[[str], Awaitable[str]]
     """Lets go of an Application by name that nothing asks for any more; returns a sentence for people."""
+    is_rendering: Callable[[TargetId], bool]
+    """Whether a target is about to be looked at: what it has and what it brings may be other things then."""
+    clock: Clock
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
         """Return the routes."""
@@ -55,8 +64,9 @@ class AppOperations:
     async def sync(self, request: web.Request) -> web.Response:
         """Apply now, whatever the sync policy says."""
         asked = await read_body(request, api.SyncRequest)
-        target = self._target(request)
         arguments = sync_arguments(asked)
+        await self._rendered(self._target(request))
+        target = self._target(request)  # it may have left meanwhile
         if not asked.dry_run and not asked.resources:
             wanted = self.state.desired.targets[target]
             self.may_go(wanted)  # before its pin is gone
@@ -109,6 +119,12 @@ class AppOperations:
     async def delete(self, request: web.Request) -> web.Response:
         """Let go of an application that nothing asks for any more."""
         return json_answer(api.Message(message=await self.dismiss(request.match_info["name"])))
+
+    async def _rendered(self, target: TargetId) -> None:
+        """Wait for what git says now, also right after a start: it is what somebody wants who asks for a sync."""
+        until = self.clock.monotonic() + PATIENCE
+        while self.is_rendering(target) and self.clock.monotonic() < until:
+            await self.clock.sleep(_LOOK)
 
     def _target(self, request: web.Request) -> TargetId:
         return find_target(self.state, request.match_info["name"])

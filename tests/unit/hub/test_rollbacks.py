@@ -17,7 +17,7 @@ from fleet.moves import Candidate
 from fleet.store.port import Change, Kind
 from fleet.testing.clock import FakeClock
 from fleet.testing.store import MemoryArtifactStore, MemoryStore
-from hub.appops import AppOperations
+from hub.appops import PATIENCE, AppOperations
 from hub.history import History
 from hub.operations import Operations
 from hub.peoplehttp import NotFound
@@ -331,7 +331,9 @@ class Request:
         return b""
 
 
-def operations_of(bench: Bench) -> AppOperations:
+def operations_of(
+    bench: Bench, *, is_rendering: Callable[[TargetId], bool] = lambda _id: False
+) -> AppOperations:
     def refuse(_target: Target) -> None:
         raise BadInput("it has no step")
 
@@ -347,6 +349,8 @@ def operations_of(bench: Bench) -> AppOperations:
         let_go=cast("Callable[[Target], Awaitable[None]]", never),
         children=cast("Parents", None),
         dismiss=never,
+        is_rendering=is_rendering,
+        clock=bench.clock,
     )
 
 
@@ -358,6 +362,23 @@ async def test_a_sync_that_is_refused_leaves_the_pin() -> None:
     with pytest.raises(BadInput, match="no step"):
         await operations_of(bench).sync(cast("web.Request", Request(bench)))
     assert WEB in bench.state.pins
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["rendered", "hangs"])
+async def test_a_sync_is_for_what_is_being_rendered(ends: bool) -> None:
+    """What came before it, or nothing at all, would be taken for done."""
+    bench = Bench()
+    rendering = {WEB}
+    operations = operations_of(bench, is_rendering=lambda id_: id_ in rendering)
+    sync = asyncio.create_task(operations.sync(cast("web.Request", Request(bench))))
+    await bench.clock.advance(PATIENCE / 2)
+    assert not sync.done()
+    if ends:
+        rendering.clear()
+    await bench.clock.advance(0.1 if ends else PATIENCE / 2 + 0.1)
+    assert sync.done()
+    with pytest.raises(BadInput, match="no step"):
+        await sync
 
 
 @pytest.mark.parametrize("call", [AppOperations.sync, AppOperations.roll_back])
