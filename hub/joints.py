@@ -283,7 +283,8 @@ class Joints:
             self.queues.history.add(id_)
         for name in self.state.waiting_clusters(changed):
             self.queues.clusters.add(name)
-        if self.records.is_removing(cluster):
+        # what the agent let go of is not named to it any more
+        if self.records.is_removing(cluster) or None in map(self.state.status, changed):
             self.queues.clusters.add(cluster)
 
     def released(self, needed: TargetId) -> None:

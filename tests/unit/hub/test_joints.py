@@ -264,6 +264,15 @@ async def test_what_went_everywhere_concerns_a_cluster_that_it_had_moved_away_fr
     assert await fleet.dispatched() >= {"one"}
 
 
+async def test_a_cluster_is_dispatched_when_its_agent_let_go_of_something() -> None:
+    fleet = Fleet(WEB_ONE)
+    fleet.state.statuses[ONE] = {"web": cast("TargetStatus", object())}
+    fleet.joints.status_changed(ONE, frozenset({WEB}))
+    assert await fleet.dispatched() == set()
+    fleet.joints.status_changed(ONE, frozenset({WEB, DB}))
+    assert await fleet.dispatched() == {"one"}
+
+
 async def test_what_waits_for_a_target_is_dispatched_when_that_waits_no_more() -> None:
     edge = Edge(
         reference=Reference(kind=ReferenceKind.CLUSTER, name="db", text="cluster/one/db"),
