@@ -120,6 +120,7 @@ class Dispatcher:
         kinds = candidate.kinds if candidate and moved else self.state.kinds.get(target.id, {})
         if pin is not None:
             kinds = pin.kinds
+            self.state.holds.pop(f"app/{target.id}", None)  # nobody judges it meanwhile
         elif gate is not None and gate.returned and not target.held:
             kinds = gate.kinds
         record = TargetRecord(

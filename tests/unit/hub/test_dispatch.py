@@ -653,6 +653,25 @@ async def test_a_pin_moves_a_target_that_may_be_there(
     assert (section.artifact, section.held.reason, bench.state.kinds[web.id]) == expected
 
 
+async def test_nothing_waits_for_approval_of_a_target_that_is_pinned(bench: Bench) -> None:
+    """Until git decides about it again; by then it may be about something else."""
+    web = target("one/web")
+    bench.want(web)
+    bench.rendered(web="d1")
+    await bench.dispatch(ONE)
+    bench.state.candidates[web.id] = Candidate(digest="d2", kinds={"/ConfigMap": 2})
+    await bench.dispatch(ONE)
+    assert bench.state.holds.keys() == {"app/one/web"}
+    bench.state.pins[web.id] = Pin(
+        digest="d1", deployment=1, at=datetime.now(UTC), kinds={"/ConfigMap": 10}
+    )
+    await bench.dispatch(ONE)
+    assert bench.state.holds == {}
+    del bench.state.pins[web.id]
+    await bench.dispatch(ONE)
+    assert bench.state.holds.keys() == {"app/one/web"}
+
+
 async def test_a_rollout_brings_nothing_back_that_may_not_be_there(bench: Bench) -> None:
     web = target("one/web")
     bench.want(web)
