@@ -25,6 +25,7 @@ from fleet.model.assignment import ProjectRules
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName
 from fleet.model.project import DEFAULT_PROJECT, AppProject
+from fleet.model.world import World
 
 LEVELS = 5
 """How many Applications may be above one that is a child."""
@@ -104,6 +105,16 @@ class Choice:
 def made_by(appset: str) -> str:
     """Say of an Application that a set makes it, as in `Fleet.others`."""
     return f"ApplicationSet {appset!r}"
+
+
+def written(world: World) -> dict[str, str]:
+    """Say of each document of the fleet repositories, by its key, whose it is, as in `Fleet.others`."""
+    return {
+        key_of(type(item).__name__, item.name): f"a document of the fleet ({item.where})"
+        for items in (world.applications, world.appsets, world.projects)
+        for item in items.values()
+        if item != DEFAULT_PROJECT  # nobody wrote it
+    }
 
 
 def choose(parents: Iterable[Parent], fleet: Fleet) -> dict[AppName, Choice]:

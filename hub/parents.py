@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from fleet import moves
 from fleet.argo.application import DEFAULT_NAMESPACE
 from fleet.argo.children import GROUP, Child, Item, Offer, child_of, key_of
-from fleet.children import Fleet, Parent, denial, made_by, with_brought
+from fleet.children import Fleet, Parent, denial, made_by, with_brought, written
 from fleet.claims import Claimant
 from fleet.model.application import Application, Deletion
 from fleet.model.cluster import Cluster
 from fleet.model.identity import AppName, ClusterName, TargetId
-from fleet.model.project import DEFAULT_PROJECT, AppProject
+from fleet.model.project import AppProject
 from fleet.model.report import Health
 from fleet.model.target import Target
 from fleet.model.world import World
@@ -322,13 +322,7 @@ class Parents:
             - self._held(status.name)
             - owned
         }
-        documents = {
-            key_of(type(item).__name__, item.name): f"a document of the fleet ({item.where})"
-            for items in (world.applications, world.appsets, world.projects)
-            for item in items.values()
-            if item != DEFAULT_PROJECT  # nobody wrote it
-        }
-        return {**made, **documents}
+        return {**made, **written(world)}
 
     def _held(self, appset: str) -> set[str]:
         hold = self.state.holds.get(f"appset/{appset}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleet.cli.exits import Exit
+from fleet.cli.options import Branch, RepositoryUrl
 from fleet.cli.output import Format, note, print_value, progress, value_of
 
 if TYPE_CHECKING:
@@ -53,16 +54,8 @@ def diff(
             metavar="URL=DIR", help="A local git repository that stands for a URL; may be repeated."
         ),
     ] = None,
-    url: Annotated[
-        str,
-        typer.Option(
-            metavar="URL", help="What documents call this repository, instead of its origin's URL."
-        ),
-    ] = "",
-    branch: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="The branch that is merged into: sources may name it."),
-    ] = "main",
+    url: RepositoryUrl = "",
+    branch: Branch = "main",
     manifests: Annotated[
         bool,
         typer.Option(

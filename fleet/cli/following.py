@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from fleet import claims
 from fleet.argo.application import DEFAULT_NAMESPACE
-from fleet.argo.children import Child, Offer, key_of
-from fleet.children import Fleet, Parent, choose, denial, made_by
+from fleet.argo.children import Child, Offer
+from fleet.children import Fleet, Parent, choose, denial, made_by, written
 from fleet.claims import Claimant
 from fleet.cli import foresight
 from fleet.cli.checking import Check
@@ -25,7 +25,7 @@ from fleet.jq.trimming import trim_once
 from fleet.model.application import Application, Deletion
 from fleet.model.appset import ApplicationSet
 from fleet.model.identity import AppName, TargetId
-from fleet.model.project import DEFAULT_PROJECT, AppProject
+from fleet.model.project import AppProject
 from fleet.model.target import Target
 from fleet.model.world import World
 from fleet.targets import find_project
@@ -230,13 +230,7 @@ def _others(found: InForce, owned: set[str]) -> dict[str, str]:
         else:
             names = {str(app) for app in found.sets.get(name, ())} - owned
         made |= dict.fromkeys(names, made_by(name))
-    documents = {
-        key_of(type(item).__name__, item.name): f"a document of the fleet ({item.where})"
-        for items in (world.applications, world.appsets, world.projects)
-        for item in items.values()
-        if item != DEFAULT_PROJECT  # nobody wrote it
-    }
-    return {**made, **documents}
+    return {**made, **written(world)}
 
 
 def _in_force_of(brought: Brought) -> dict[AppName, dict[str, str]]:

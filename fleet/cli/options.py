@@ -14,6 +14,15 @@ from fleet.wire import api
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
+RepositoryUrl = Annotated[
+    str,
+    typer.Option(
+        metavar="URL", help="What documents call this repository, instead of its origin's URL."
+    ),
+]
+Branch = Annotated[
+    str, typer.Option(metavar="NAME", help="The branch that is merged into: sources may name it.")
+]
 Wait = Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.", min=0.0)]
 
 

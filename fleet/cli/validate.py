@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from fleet.cli.exits import Exit
+from fleet.cli.options import Branch, RepositoryUrl
 from fleet.cli.output import Format, Output, note, print_value, progress, say
 from fleet.codec.redaction import redact
 from fleet.wire import api
@@ -27,16 +28,8 @@ def validate(
             help="A local git repository that stands for a URL: generators and sources that read it are checked too.",
         ),
     ] = None,
-    url: Annotated[
-        str,
-        typer.Option(
-            metavar="URL", help="What documents call this repository, instead of its origin's URL."
-        ),
-    ] = "",
-    branch: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="The branch that is merged into: sources may name it."),
-    ] = "main",
+    url: RepositoryUrl = "",
+    branch: Branch = "main",
     manifests: Annotated[
         bool,
         typer.Option(
